@@ -1,0 +1,60 @@
+# The course in short commands; `make` alone lists them. Needs Python >= 3.11 and make.
+#   PYTHON=python3.12   the interpreter that .venv is made with
+#   NB="01 03"          only these notebooks (course, notebooks)
+#   FER_DATA=...        where FER2013 is; data/README.md lists all such variables
+PYTHON ?= python3
+VENV ?= .venv
+NB ?=
+JOBS ?= 2
+
+PY := $(VENV)/bin/python
+READY := $(VENV)/.installed
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+
+# Kernels run in notebooks/, where a relative path would miss.
+ifneq ($(wildcard $(FER_DATA)),)
+export FER_DATA := $(abspath $(FER_DATA))
+endif
+ifneq ($(wildcard $(FER_VOTES)),)
+export FER_VOTES := $(abspath $(FER_VOTES))
+endif
+
+.PHONY: help course test lab sync notebooks bench clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+course: $(READY)  ## run every notebook; results and web pages go to build/course/
+	@$(PY) tools/course.py $(NB)
+
+test: $(READY)  ## lint, then unit, house and notebook tests (under 10 minutes)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pytest -q -m alone tests
+	$(PY) -m pytest -q -m "not alone" $(NBVAL) -n $(JOBS) --dist loadfile tests notebooks
+
+lab: $(READY)  ## open the notebooks in JupyterLab
+	$(PY) -m jupyterlab notebooks
+
+sync: $(READY)  ## carry package code, badges and setup cells into notebooks and README
+	@$(PY) tools/sync.py
+
+notebooks: sync  ## re-execute the notebooks in place, on the real data
+	@$(PY) tools/course.py --in-place $(NB)
+
+bench: $(READY)  ## measure speed, side by side
+	@set -e; for script in bench/*.py; do $(PY) $$script; done
+
+clean:  ## remove what was built; keeps data/ and runs/
+	rm -rf build $(VENV)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ..." >&2; \
+	  exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make $(VENV); on Debian: apt install python3-venv" >&2; \
+	  exit 1; }
+	@echo "Installing into $(VENV): some GB on Linux (PyTorch), a few minutes, once."
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e ".[lab,test]"
+	@touch $@

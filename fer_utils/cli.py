@@ -1,0 +1,162 @@
+"""The command line `fer`: look at the data, train a recipe, evaluate a run."""
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .config import FerError, profile
+
+app = typer.Typer(
+    help="Facial expression recognition on FER2013.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Folder, CSV, archive, 'kaggle' or 'sample'; without it FER_DATA, else "
+        "Kaggle, else the embedded sample.",
+    ),
+]
+
+
+@app.command("data")
+def show_data(source: Source = None) -> None:
+    """Find FER2013, decode it, and say what is in it and what is wrong with it."""
+    from .data import load_fer2013
+    from .labels import EMOTIONS
+    from .readers import USAGES
+
+    data = load_fer2013(source)
+    print(data)
+    print(f"\n{'':12}" + "".join(f"{name:>10}" for name in EMOTIONS))
+    for usage in USAGES:
+        counts = data.select(data.usage == usage).counts()
+        print(f"{usage:12}" + "".join(f"{count:>10,}" for count in counts))
+    audit = data.audit()
+    copies = ", ".join(f"{count:,} in {usage}" for usage, count in audit.copies.items())
+    print(f"\nredundant copies: {audit.redundant:,}")
+    print(f"also in Training: {copies}")
+    print(f"identical images with different labels: {audit.conflicting:,} groups")
+    print(f"images of one single grey value: {audit.blank:,}")
+
+
+@app.command()
+def recipes() -> None:
+    """List the named recipes and why each is there."""
+    from .recipes import recipe, recipe_names
+
+    for name in recipe_names():
+        print(f"{name:20} {recipe(name).why}")
+
+
+def parse_settings(settings: list[str]) -> dict[str, object]:
+    """Read `key=value` texts; values as in TOML, plain words as text."""
+    values = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise FerError(f"--set {setting!r}: expected key=value, as in lr=0.002")
+        try:
+            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = text.strip()
+    return values
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(metavar="RECIPE", help="See 'fer recipes'.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe."),
+    ] = None,
+    source: Source = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where the run is kept [runs/<recipe>-seed<seed>]."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Delete the run there and start anew.")
+    ] = False,
+    test: Annotated[
+        bool, typer.Option(help="Score the test part once, when all is decided.")
+    ] = True,
+) -> None:
+    """Train a recipe; a stopped training goes on, a finished one is only scored."""
+    from .data import load_fer2013
+    from .evaluation import evaluate_run
+    from .recipes import recipe
+    from .training import train
+
+    chosen = recipe(name, **parse_settings(settings or []))
+    data = load_fer2013(source)
+    print(f"{data}\nrecipe {name}, profile {profile()}: {chosen.why}")
+    selected = data if chosen.classes == "all" else data.with_classes(chosen.classes)
+    parts = selected.split(chosen.protocol, chosen.seed)
+    run = train(chosen, parts.train, parts.val, folder, again)
+    print(
+        f"{run}, {run.record['seconds']:,.0f} s on {run.record['hardware']['cores']} "
+        f"cores ({run.record['hardware']['device']}); kept epoch {run.best['epoch']}"
+    )
+    for part in ("val", "test") if test else ("val",):
+        if part not in run.record["scores"]:
+            evaluate_run(run, data, part)
+        print_scores(part, run.record["scores"][part])
+    print(f"kept in {run.folder}")
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    source: Source = None,
+    part: Annotated[
+        str, typer.Option(help="val, or test when all is decided.")
+    ] = "val",
+    flip: Annotated[bool, typer.Option(help="Average with mirror images.")] = True,
+) -> None:
+    """Score a run and put the scores on its record."""
+    from .data import load_fer2013
+    from .evaluation import evaluate_run
+    from .run import Run
+
+    run = Run.load(folder)
+    evaluate_run(run, load_fer2013(source), part, flip)
+    print_scores(part, run.record["scores"][part], per_class=True)
+
+
+def print_scores(part: str, scores: dict, per_class: bool = False) -> None:
+    """Print what `run.json` says of a part."""
+    clean = scores["clean"]["accuracy"] if scores["clean"] else scores["accuracy"]
+    print(
+        f"{part:5} accuracy {scores['accuracy']:.4f} (clean {clean:.4f}), macro-F1 "
+        f"{scores['macro_f1']:.4f}, calibration error {scores['calibration_error']:.3f}"
+    )
+    if per_class:
+        print(f"\n{'':14}precision  recall      f1  images")
+        for name, row in scores["per_class"].items():
+            print(
+                f"{name:14}{row['precision']:9.3f}{row['recall']:8.3f}{row['f1']:8.3f}"
+                f"{row['support']:8,}"
+            )
+
+
+def main() -> None:
+    """Run `fer`; a problem the user can mend is one line on stderr and exit code 1."""
+    try:
+        app()
+    except FerError as error:
+        print(f"fer: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nfer: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

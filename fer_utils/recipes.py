@@ -1,0 +1,116 @@
+"""A training recipe as plain data; the named ones stand in `recipes.toml`."""
+
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from .augment import POLICIES
+from .config import PROFILES, FerError, profile
+from .data import PROTOCOLS
+from .labels import parse_classes
+from .models import MODELS
+
+# What each key may be: one of several names, or a number from low to high.
+VALID = {
+    "model": tuple(MODELS),
+    "input_size": (24, 512),
+    "protocol": PROTOCOLS,
+    "epochs": (1, 10_000),
+    "batch_size": (2, 65_536),
+    "optimizer": ("adamw", "adam", "sgd"),
+    "lr": (1e-9, 100),
+    "momentum": (0, 0.9999),
+    "weight_decay": (0, 10),
+    "schedule": ("constant", "cosine", "onecycle", "plateau"),
+    "warmup": (0, 0.95),
+    "label_smoothing": (0, 0.9),
+    "class_weights": ("none", "balanced"),
+    "augment": tuple(POLICIES),
+    "mixup": (0, 10),
+    "cutmix": (0, 10),
+    "ema": (0, 0.99999),
+    "grad_clip": (0, 1e6),
+    "keep": ("best", "last"),
+    "seed": (0, 2**31),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training, apart from the data; defaults suit a small CNN."""
+
+    name: str
+    why: str = ""
+    model: str = "compact-cnn"
+    input_size: int = 48  # pixels a side, as the network sees them
+    classes: str = "all"  # see labels.parse_classes
+    protocol: str = "official"  # see FER2013.split
+    epochs: int = 24
+    batch_size: int = 128
+    optimizer: str = "adamw"
+    lr: float = 4e-3  # the peak, where the schedule has one
+    momentum: float = 0.9  # sgd only
+    weight_decay: float = 1e-2
+    schedule: str = "onecycle"
+    warmup: float = 0.25  # share of the steps until one-cycle's peak
+    label_smoothing: float = 0.1
+    class_weights: str = "none"
+    augment: str = "standard"  # see augment.POLICIES
+    mixup: float = 0.0  # Beta's alpha, 0 for none
+    cutmix: float = 0.0
+    ema: float = 0.0  # decay per step of the averaged weights, 0 for none
+    grad_clip: float = 0.0  # largest gradient norm, 0 for no limit
+    keep: str = "best"  # the epoch whose weights are kept, by accuracy on `val`
+    seed: int = 0
+
+    def __post_init__(self):
+        for key, kind in get_type_hints(Recipe).items():
+            value = getattr(self, key)
+            if kind is float and type(value) is int:
+                value = float(value)
+                object.__setattr__(self, key, value)
+            valid = VALID.get(key, ())
+            if type(value) is not kind:
+                expected = kind.__name__
+            elif valid and kind is str and value not in valid:
+                expected = f"one of {', '.join(valid)}"
+            elif valid and kind is not str and not valid[0] <= value <= valid[1]:
+                expected = f"{valid[0]:g} to {valid[1]:g}"
+            else:
+                continue
+            raise FerError(f"recipe {self.name!r}: {key} = {value!r}, want {expected}")
+        parse_classes(self.classes)
+
+    def with_(self, **changes: Any) -> "Recipe":
+        """Return a changed copy; an unknown key is a `FerError` that lists the keys."""
+        keys = get_type_hints(Recipe)
+        for key in changes.keys() - keys:
+            known = ", ".join(keys)
+            raise FerError(f"recipe {self.name!r}: no key {key!r}; keys: {known}")
+        return replace(self, **changes)
+
+
+@cache
+def _tables() -> dict[str, dict]:
+    return tomllib.loads(Path(__file__).with_name("recipes.toml").read_text("utf-8"))
+
+
+def recipe_names() -> list[str]:
+    """Return the names of all recipes, in the order of the file."""
+    return list(_tables())
+
+
+def recipe(name: str, profile_name: str | None = None, **changes: Any) -> Recipe:
+    """Return a named recipe, as the profile wants it, with `changes` on top.
+
+    A recipe's table may hold tables `full`, `cpu` and `quick` that say what a profile
+    does differently. Raises `FerError` for unknown names, keys and values.
+    """
+    if name not in _tables():
+        raise FerError(f"no recipe {name!r}; recipes: {', '.join(recipe_names())}")
+    table = dict(_tables()[name])
+    by_profile = {p: table.pop(p, {}) for p in PROFILES}
+    wanted = by_profile[profile_name or profile()]
+    return Recipe(name).with_(**{**table, **wanted, **changes})
