@@ -12,6 +12,11 @@ _HOME = {
     "Run": "run",
     "evaluate": "evaluation",
     "load_model": "models",
+    "Predictor": "predict",
+    "open_photo": "photos",
+    "PhotoError": "photos",
+    "find_faces": "faces",
+    "crop_faces": "faces",
     "setup": "config",
 }
 __all__ = sorted(_HOME)

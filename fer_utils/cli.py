@@ -1,5 +1,6 @@
-"""The command line `fer`: look at the data, train a recipe, evaluate a run."""
+"""The command line `fer`: data, training, evaluation, prediction, service."""
 
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -99,7 +100,16 @@ def train(
     print(f"{data}\nrecipe {name}, profile {profile()}: {chosen.why}")
     selected = data if chosen.classes == "all" else data.with_classes(chosen.classes)
     parts = selected.split(chosen.protocol, chosen.seed)
-    run = train(chosen, parts.train, parts.val, folder, again)
+    try:
+        run = train(chosen, parts.train, parts.val, folder, again)
+    except KeyboardInterrupt:
+        print(
+            "\nfer: stopped; the same command without --again goes on from here",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130) from None
+    if os.environ.get("RANK", "0") != "0":  # torchrun: the first process goes on
+        return
     print(
         f"{run}, {run.record['seconds']:,.0f} s on {run.record['hardware']['cores']} "
         f"cores ({run.record['hardware']['device']}); kept epoch {run.best['epoch']}"
@@ -146,16 +156,82 @@ def print_scores(part: str, scores: dict, per_class: bool = False) -> None:
             )
 
 
+@app.command()
+def predict(
+    photos: Annotated[
+        list[str],
+        typer.Argument(metavar="PHOTO", help="Photos, folders, http(s) addresses."),
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line for each photo.")
+    ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="One line of CSV for each face.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--annotate", metavar="OUT", help="Folder for drawn copies."),
+    ] = None,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Average with mirror images.")
+    ] = False,
+    cropped: Annotated[
+        bool, typer.Option("--cropped", help="Each photo is a face; do not search.")
+    ] = False,
+    unsure_below: Annotated[
+        float, typer.Option(min=0, max=1, help="Less confidence is called 'unsure'.")
+    ] = 0.0,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights or a run's folder; else the shipped.")
+    ] = None,
+) -> None:
+    """Find the faces in photos and name the expression that each shows.
+
+    A photo that cannot be used is named on stderr and skipped; the exit code is then 1.
+    """
+    from .batch import predict_all
+    from .predict import Predictor
+
+    if as_json and as_csv:
+        raise FerError("--json or --csv, not both")
+    style = "json" if as_json else "csv" if as_csv else "text"
+    options = dict(flip=flip, assume_cropped=cropped, abstain_below=unsure_below)
+    if predict_all(Predictor.load(weights), photos, style, out, **options):
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="0.0.0.0: others can reach it; there is no login.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 8000,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="Also read photos by their address.")
+    ] = False,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights or a run's folder; else the shipped.")
+    ] = None,
+) -> None:
+    """Serve the web page and the REST API; needs the extra 'serve'."""
+    try:
+        from .serve import serve
+    except ModuleNotFoundError as error:
+        raise FerError(
+            f"'fer serve' needs {error.name}: pip install 'fer-utils[serve]'"
+        ) from None
+    serve(host, port, allow_urls, weights)
+
+
 def main() -> None:
     """Run `fer`; a problem the user can mend is one line on stderr and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):  # an ASCII terminal gets ? for ·
+        stream.reconfigure(errors="replace")
     try:
         app()
-    except FerError as error:
+    except (FerError, OSError) as error:
         print(f"fer: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("\nfer: stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

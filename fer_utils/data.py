@@ -3,22 +3,22 @@
 import csv
 import hashlib
 import os
-import time
-import zipfile
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partialmethod
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from .config import FerError, config
+from .cache import read_cached
+from .config import FerError, config, reason
 from .labels import EMOTIONS, class_map, parse_classes
-from .readers import USAGES, Raw, read_source
+from .readers import USAGES
 from .sample import make_sample
 
 KAGGLE = "msambare/fer2013/versions/1"  # pinned: answers from its cache when offline
+PATIENCE = (5, 10)  # seconds to reach Kaggle, and between two pieces of its answer
 PROTOCOLS = ("official", "course", "csv")
 # FER+ columns: eight expressions, then "unknown" and "not a face".
 VOTES = (
@@ -124,9 +124,15 @@ class FER2013:
     def _hold_out(self, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         from sklearn.model_selection import train_test_split
 
-        kept, held = train_test_split(
-            rows, test_size=0.2, random_state=seed, stratify=self.labels[rows]
-        )
+        try:
+            kept, held = train_test_split(
+                rows, test_size=0.2, random_state=seed, stratify=self.labels[rows]
+            )
+        except ValueError as error:  # a class of one image, no images at all
+            raise FerError(
+                f"{self.source}: too few images to hold out a fifth of each class "
+                f"({reason(error)}); use split('official') or more images"
+            ) from None
         return np.sort(kept), np.sort(held)
 
     def audit(self) -> Audit:
@@ -155,27 +161,39 @@ class FER2013:
             raise FerError(
                 f"{path}: no FER+ votes there; point FER_VOTES at fer2013new.csv"
             )
-        with path.open(newline="") as file:
-            lines = list(csv.reader(file))[1:]
-        try:
-            table = np.array([line[-10:] for line in lines], dtype=np.int64)
-        except ValueError:
-            raise FerError(f"{path}: expected ten vote columns in every line") from None
         rows = self._rows(path.with_name("fer2013_rows.csv"))
+        try:
+            with path.open(newline="") as file:
+                lines = list(csv.reader(file))[1:]
+            table = np.array([line[-10:] for line in lines if line], np.int64)
+            if table.shape != (len(table), len(VOTES)):
+                raise ValueError(f"{len(lines[0]) if lines else 0} columns")
+        except (OSError, ValueError, csv.Error) as error:
+            raise FerError(
+                f"{path}: expected ten vote columns in every line ({reason(error)}); "
+                "download fer2013new.csv again"
+            ) from None
         known = (rows >= 0) & (rows < len(table))
-        return np.where(known[:, None], table[np.where(known, rows, 0)], -1)
+        votes = np.full((len(self), len(VOTES)), -1)
+        votes[known] = table[rows[known]]
+        return votes
 
     def _rows(self, path: Path) -> np.ndarray:
-        if self.names[0].startswith("row "):
-            return np.array([int(name[4:]) for name in self.names])
+        if all(name.startswith("row ") for name in self.names):
+            return np.array([int(name[4:]) for name in self.names], np.int64)
         if not path.is_file():
             raise FerError(
                 "FER+ votes follow the rows of fer2013.csv, and this data comes from "
                 f"files: load the CSV, or put a file-to-row table at {path}"
             )
-        with path.open(newline="") as file:
-            table = {r["file"]: int(r["row"]) for r in csv.DictReader(file)}
-        return np.array([table.get(name, -1) for name in self.names])
+        try:
+            with path.open(newline="") as file:
+                table = {r["file"]: int(r["row"]) for r in csv.DictReader(file)}
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise FerError(
+                f"{path}: expected columns row and file ({reason(error)}); mend it"
+            ) from None
+        return np.array([table.get(name, -1) for name in self.names], np.int64)
 
 
 def load_fer2013(source: str | Path | None = None) -> FER2013:
@@ -185,78 +203,56 @@ def load_fer2013(source: str | Path | None = None) -> FER2013:
     (drawn faces, no network); None: FER_DATA, else Kaggle, else the sample, saying
     which. Raises `FerError` naming the file, the problem and the remedy.
     """
-    chosen = str(source or config.data or "")
-    if not chosen:
-        try:
-            chosen = str(_download())
-        except FerError as error:
-            tqdm.write(f"{error}\nGoing on with the embedded sample of drawn faces.")
-            chosen = "sample"
+    if source is not None and not str(source).strip():
+        raise FerError("the path is empty; name a folder, CSV, archive or 'sample'")
+    chosen = str(source or config.data).strip()
+    path = _locate(chosen)
+    if path is None:
+        return FER2013(*map(np.asarray, make_sample()), "the embedded sample")
+    try:
+        if not path.exists():
+            raise FerError(f"{path}: nothing there; check the path or FER_DATA")
+        raw = read_cached(path)
+    except OSError as error:
+        raise FerError(
+            f"{error.filename or path}: {error.strerror or error}; check that it is "
+            "there and may be read"
+        ) from None
+    return FER2013(*raw, "Kaggle" if chosen in ("", "kaggle") else path.name)
+
+
+def _locate(chosen: str) -> Path | None:
+    """Return where the data lies; None stands for the embedded sample."""
     if chosen == "sample":
-        return _fer2013(Raw(*map(np.asarray, make_sample())), "the embedded sample")
-    path = (_download() if chosen == "kaggle" else Path(chosen)).expanduser()
-    if not path.exists():
-        raise FerError(f"{path}: no such file or folder; check the path or FER_DATA")
-    cache = config.cache / f"fer2013-{_fingerprint(path)}.npz"
-    raw = _read_cache(cache)
-    if raw is None:
-        raw = read_source(path)
-        _write_cache(cache, raw)
-    return _fer2013(raw, "Kaggle" if chosen == "kaggle" else path.name)
-
-
-def _fer2013(raw: Raw, source: str) -> FER2013:
-    return FER2013(raw.images, raw.labels, raw.usage, raw.names, source)
+        return None
+    if chosen == "kaggle":
+        return _download()
+    if chosen:
+        return Path(os.path.expanduser(chosen))
+    try:
+        return _download()
+    except FerError as error:
+        tqdm.write(f"{error}\nGoing on with the embedded sample of drawn faces.")
+        return None
 
 
 def _download() -> Path:
-    import kagglehub
-
     try:
-        return Path(kagglehub.dataset_download(KAGGLE))
+        import kagglehub
+        from requests.adapters import HTTPAdapter
+
+        # kagglehub 1.0 sets no time limit: behind a firewall that drops what it does
+        # not like, it would wait for minutes, or for ever.
+        send = HTTPAdapter.send
+        HTTPAdapter.send = partialmethod(send, timeout=PATIENCE)
+        try:
+            return Path(kagglehub.dataset_download(KAGGLE))
+        finally:
+            HTTPAdapter.send = send
     except Exception as error:  # its errors share no base class
-        reason = str(error).strip().splitlines()[0][:120] or type(error).__name__
+        unreachable = "ConnectionPool" in str(error)  # then three lines of internals
+        why = "no connection" if unreachable else reason(error)
         raise FerError(
-            f"FER2013 could not be had from Kaggle ({reason}); check the network, or "
+            f"FER2013 could not be had from Kaggle ({why}); check the network, or "
             "download it in a browser and set FER_DATA to the file"
         ) from None
-
-
-def _fingerprint(path: Path) -> str:
-    """A key that changes when the source does."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    digest = hashlib.sha256(str(path.resolve()).encode())
-    for file in files:
-        stat = file.stat()
-        digest.update(f"{file}|{stat.st_size}|{stat.st_mtime_ns}".encode())
-    return digest.hexdigest()[:16]
-
-
-def _read_cache(path: Path) -> Raw | None:
-    try:
-        with np.load(path) as stored:
-            return Raw(*(stored[field] for field in Raw._fields))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        tqdm.write(f"{path.name}: the cached copy is damaged; decoding again")
-        return None
-
-
-def _write_cache(path: Path, raw: Raw) -> None:
-    """Write beside, then rename: a reader sees the whole file or none."""
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob("*.part"):  # left by a killed process
-            if time.time() - stale.stat().st_mtime > 3600:
-                stale.unlink(missing_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, **raw._asdict())
-        os.replace(part, path)
-    except OSError as error:  # a full disk must not cost the decoded data
-        part.unlink(missing_ok=True)
-        tqdm.write(
-            f"{path.parent}: decoded data not kept ({error.strerror}); free some "
-            "space or set FER_CACHE to another folder"
-        )

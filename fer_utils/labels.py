@@ -37,7 +37,7 @@ def code(name: str) -> int:
     key = ALIASES.get(key, key)
     if key not in EMOTIONS:
         raise FerError(
-            f"{name!r} is no expression; the seven are {', '.join(EMOTIONS)}"
+            f"{name.strip()!r} is no expression; the seven are {', '.join(EMOTIONS)}"
         )
     return EMOTIONS.index(key)
 

@@ -3,12 +3,11 @@
 import json
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import FerError
-from .labels import EMOTIONS
+from .config import FerError, reason, write_whole
+from .labels import EMOTIONS, parse_classes
 
 MEAN, STD = 0.508, 0.255  # of FER2013's Training pixels, in 0..1
 WEIGHTS = Path(__file__).parent / "weights"
@@ -17,9 +16,9 @@ WEIGHTS = Path(__file__).parent / "weights"
 class Recognizer(nn.Module):
     """A network with its preprocessing: grey faces in, logits out.
 
-    Takes uint8 or float (0..1) images [N,1,H,W] of any size; resizes them to
-    `input_size` and normalises them where they are. Returns logits [N,classes]:
-    no softmax inside, the loss brings its own.
+    Takes images [N,1,H,W] of any size, integers 0..255 or floats 0..1; resizes them
+    to `input_size` and normalises them where they are. Returns logits [N,classes]: no
+    softmax inside, the loss brings its own.
     """
 
     def __init__(
@@ -35,10 +34,14 @@ class Recognizer(nn.Module):
         return self.net(self.preprocess(images))
 
     def preprocess(self, images: Tensor) -> Tensor:
-        if images.dtype == torch.uint8:
+        if images.ndim != 4 or images.shape[1] != 1:
+            raise FerError(f"images {tuple(images.shape)}: want grey ones, [N,1,H,W]")
+        if not images.is_floating_point():
             images = images.float() / 255
-        if images.shape[-1] < self.input_size:
-            images = F.interpolate(images, self.input_size, mode="bilinear")
+        size = (self.input_size, self.input_size)
+        if images.shape[2:] != size:
+            shrinks = images.shape[-1] > self.input_size
+            images = F.interpolate(images, size, mode="bilinear", antialias=shrinks)
         return (images - MEAN) / STD
 
 
@@ -68,7 +71,7 @@ class ResidualBlock(nn.Module):
 
 
 def compact_cnn(classes: int) -> nn.Sequential:
-    """A small residual network for 48×48 grey faces; PLACEHOLDER k parameters.
+    """A small residual network for 48×48 grey faces; 530 k parameters.
 
     The first convolution halves the side at once: on a CPU, time goes where the
     pixels are, and a face at 24×24 still shows its expression.
@@ -80,6 +83,8 @@ def compact_cnn(classes: int) -> nn.Sequential:
         ResidualBlock(32, 64, stride=2),
         ResidualBlock(64, 64),
         ResidualBlock(64, 128, stride=2),
+        conv_bn(128, 128),
+        nn.ReLU(inplace=True),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Dropout(0.2),
@@ -95,7 +100,7 @@ def save_model(model: Recognizer, path: Path, **metadata) -> None:
 
     `metadata`: further JSON values (recipe, scores, data, date) for the file's header.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     header = {
         "model": model.name,
@@ -105,14 +110,16 @@ def save_model(model: Recognizer, path: Path, **metadata) -> None:
         **metadata,
     }
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    part = path.with_suffix(".part")
-    save_file(state, part, {key: json.dumps(value) for key, value in header.items()})
-    part.replace(path)
+    texts = {key: json.dumps(value) for key, value in header.items()}
+    write_whole(path, save(state, texts))
 
 
 def load_model(path: str | Path = WEIGHTS / "compact-cnn.safetensors") -> Recognizer:
-    """Rebuild a model from its file (default: the shipped one), ready to predict."""
-    from safetensors import SafetensorError, safe_open
+    """Rebuild a model from its file (default: the shipped one), ready to predict.
+
+    The file is data, never code. Raises `FerError` if it is missing or something else.
+    """
+    from safetensors import safe_open
 
     path = Path(path)
     if not path.is_file():
@@ -121,10 +128,12 @@ def load_model(path: str | Path = WEIGHTS / "compact-cnn.safetensors") -> Recogn
         with safe_open(path, "pt") as file:
             header = {k: json.loads(v) for k, v in (file.metadata() or {}).items()}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        model = Recognizer(header["model"], header["classes"], header["input_size"])
+        classes = parse_classes(",".join(header["classes"]))
+        model = Recognizer(header["model"], classes, int(header["input_size"]))
         model.load_state_dict(state)
-    except (SafetensorError, json.JSONDecodeError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise FerError(f"{path}: no weights of this package ({reason})") from None
+    except Exception as error:  # a file of unknown origin can fail in every step
+        raise FerError(
+            f"{path}: no weights of this package ({reason(error)})"
+        ) from None
     model.metadata = header
     return model.eval()

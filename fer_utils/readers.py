@@ -2,20 +2,18 @@
 
 import csv
 import io
-import lzma
-import tarfile
 import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm.auto import tqdm
 
-from .config import FerError
+from .archives import AGAIN, BROKEN, open_members
+from .config import FerError, reason
 from .labels import EMOTIONS, code
 
 SIDE = 48
@@ -26,9 +24,7 @@ FOLDERS = {
     "val": "PublicTest",
     "test": "PrivateTest",
 }
-IMAGES = {".jpg", ".jpeg", ".png"}
 MAX_IMAGE_BYTES = 1 << 20
-AGAIN = "download or unpack it again"
 
 
 class Raw(NamedTuple):
@@ -40,31 +36,32 @@ class Raw(NamedTuple):
     names: np.ndarray
 
 
-class Member(NamedTuple):
-    """One file of a folder or archive: its relative name and an open binary stream."""
-
-    name: str
-    stream: BinaryIO
-
-
 def read_source(path: Path) -> Raw:
-    """Read FER2013 from a folder, a CSV file or an archive; raise `FerError` if bad."""
-    if path.is_dir():
-        return _read_members(path, _folder(path))
-    with path.open("rb") as file:
-        head = file.read(512)
-    if not head:
-        raise FerError(f"{path}: the file is empty; {AGAIN}")
-    if zipfile.is_zipfile(path):
-        return _read_members(path, _zip(path))
-    if _is_csv(head.decode("utf-8", "replace")):
+    """Read FER2013 from a folder, a CSV file or an archive; raise `FerError` if bad.
+
+    A path that cannot be opened raises `OSError`.
+    """
+    with warnings.catch_warnings():
+        # Pillow at 100 million pixels, numpy < 2.3 at a letter among numbers.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.filterwarnings("error", "string or file could", DeprecationWarning)
+        if path.is_dir():
+            return _read_members(path)
+        if not path.is_file():
+            raise FerError(f"{path}: no regular file; name a folder, CSV or archive")
+        with path.open("rb") as file:
+            head = file.read(512)
+        if not head:
+            raise FerError(f"{path}: the file is empty; {AGAIN}")
+        csv_named = path.suffix.lower() == ".csv" and not zipfile.is_zipfile(path)
+        if not (csv_named or _is_csv(head)):
+            return _read_members(path)
         size = path.stat().st_size
         with (
             path.open("rb") as file,
             tqdm.wrapattr(file, "read", total=size, desc=path.name) as stream,
         ):
-            return read_csv(_Stream(stream), path.name)
-    return _read_members(path, _tar(path))
+            return read_csv(_Stream(stream), str(path))
 
 
 class _Stream(io.RawIOBase):
@@ -83,80 +80,47 @@ class _Stream(io.RawIOBase):
         return len(block)
 
 
-def _folder(path: Path) -> Iterator[Member]:
-    # A CSV that carries the pixels stands for the whole; so it comes first.
-    files = [f for f in path.rglob("*") if f.suffix.lower() in IMAGES | {".csv"}]
-    files.sort(key=lambda f: (f.suffix.lower() != ".csv", f.as_posix()))
-    for file in tqdm(files, desc="Reading FER2013", unit=" files", disable=not files):
-        with file.open("rb") as stream:
-            yield Member(file.relative_to(path).as_posix(), stream)
-
-
-def _zip(path: Path) -> Iterator[Member]:
-    with zipfile.ZipFile(path) as archive:
-        infos = [i for i in archive.infolist() if not i.is_dir()]
-        infos.sort(key=lambda i: (not i.filename.lower().endswith(".csv"), i.filename))
-        for info in tqdm(infos, desc="Reading FER2013", unit=" files"):
-            _check_member(path, info.filename)
-            with archive.open(info) as stream:
-                yield Member(info.filename, stream)
-
-
-def _tar(path: Path) -> Iterator[Member]:
-    # Streamed: a second pass over an .xz archive would decompress it all again.
-    size = path.stat().st_size
-    with (
-        path.open("rb") as file,
-        tqdm.wrapattr(file, "read", total=size, desc="Reading FER2013") as stream,
-        tarfile.open(fileobj=stream, mode="r|*") as archive,
-    ):
-        for info in archive:
-            _check_member(path, info.name)
-            if info.isfile():
-                yield Member(info.name, archive.extractfile(info))
-
-
-def _check_member(path: Path, name: str) -> None:
-    # Nothing is ever unpacked to disk; such a name still means a doctored archive.
-    if ".." in PurePosixPath(name).parts or name.startswith(("/", "\\")):
-        raise FerError(f"{path}: member {name!r} climbs out of the archive; {AGAIN}")
-
-
-def _read_members(path: Path, members: Iterator[Member]) -> Raw:
-    images, labels, usage, names, colour = [], [], [], [], 0
+def _read_members(path: Path) -> Raw:
+    found, colour, twice = {}, 0, 0
     try:
-        for name, stream in members:
-            parts = PurePosixPath(name)
-            if parts.name.startswith(".") or "__MACOSX" in parts.parts:
-                continue
-            if parts.suffix.lower() == ".csv":
-                head = stream.read(512)
-                if _is_csv(head.decode("utf-8", "replace")):
-                    return read_csv(_Stream(stream, head), f"{path.name}/{name}")
-            elif parts.suffix.lower() in IMAGES:
+        with closing(open_members(path)) as members:  # ends its bar before an error
+            for name, stream in members:
+                parts = PurePosixPath(name)
+                # .ipynb_checkpoints, macOS's ._copies
+                if any(part.startswith((".", "__MACOSX")) for part in parts.parts):
+                    continue
+                if parts.suffix.lower() == ".csv":
+                    head = stream.read(512)
+                    if _is_csv(head):
+                        return read_csv(_Stream(stream, head), f"{path}/{name}")
+                    continue
                 split, label = _place(path, parts)
-                image, was_colour = decode(f"{path.name}/{name}", stream)
+                # Some published archives hold everything again, one folder deeper.
+                name = "/".join(parts.parts[-3:])
+                if name in found:
+                    twice += 1
+                    continue
+                image, was_colour = decode(f"{path}/{parts}", stream)
+                found[name] = image, label, split
                 colour += was_colour
-                images.append(image)
-                labels.append(label)
-                usage.append(split)
-                names.append("/".join(parts.parts[-3:]))
-    except (tarfile.ReadError, zipfile.BadZipFile, lzma.LZMAError, EOFError) as error:
-        raise FerError(f"{path}: broken archive ({error}); {AGAIN}") from None
-    except zlib.error as error:
-        raise FerError(f"{path}: broken archive ({error}); {AGAIN}") from None
-    if not images:
-        inside = sorted(path.glob("*.tar.*")) + sorted(path.glob("*.zip"))
-        hint = f"; did you mean {inside[0]}?" if path.is_dir() and inside else ""
+    except BROKEN as error:
+        raise FerError(
+            f"{path}: no readable archive ({reason(error)}); {AGAIN}"
+        ) from None
+    if not found:
+        inside = sorted(path.glob("*.tar*")) + sorted(path.glob("*.zip"))
+        hint = f"; did you mean {inside[0]}?" if inside else ""
         raise FerError(
             f"{path}: no FER2013 inside; expected train/<expression>/*.jpg beside "
             f"test/ or validation/, or a CSV with emotion and pixels{hint}"
         )
     if colour:
         tqdm.write(f"{path.name}: {colour:,} colour images converted to grey")
-    order = np.argsort(names)  # the same order from a folder, a zip and a tar
-    raw = Raw(*map(np.array, (images, labels, usage, names)))
-    return Raw(*(array[order] for array in raw))
+    if twice:
+        tqdm.write(f"{path.name}: {twice:,} images stand there twice; used once")
+    names = sorted(found)  # the same order from a folder, a zip and a tar
+    columns = zip(*(found[name] for name in names), strict=True)
+    return Raw(*map(np.array, columns), np.array(names))
 
 
 def _place(path: Path, parts: PurePosixPath) -> tuple[str, int]:
@@ -164,13 +128,13 @@ def _place(path: Path, parts: PurePosixPath) -> tuple[str, int]:
     split, folder = parts.parts[-3:-1] if len(parts.parts) > 2 else ("", "")
     if split.lower() not in FOLDERS:
         raise FerError(
-            f"{path.name}/{parts}: expected train, test or validation, then one folder "
+            f"{path}/{parts}: expected train, test or validation, then one folder "
             "per expression; arrange the images so or use the CSV"
         )
     try:
         label = code(folder)
     except FerError as error:
-        raise FerError(f"{path.name}/{parts}: {error}; rename the folder") from None
+        raise FerError(f"{path}/{parts}: {error}; rename the folder") from None
     # In the Kaggle layout both test sets share one folder: the file name tells.
     prefix = parts.name.split("_")[0]
     return (prefix if prefix in USAGES else FOLDERS[split.lower()]), label
@@ -183,20 +147,28 @@ def decode(name: str, stream: BinaryIO) -> tuple[np.ndarray, bool]:
         raise FerError(f"{name}: over 1 MB for a 48x48 face; {AGAIN}")
     try:
         with Image.open(io.BytesIO(blob), formats=("JPEG", "PNG")) as image:
-            if image.size != (SIDE, SIDE):  # before decoding: a header can claim any
-                width, height = image.size
-                raise FerError(
-                    f"{name}: {width}x{height} pixels, expected 48x48; resize it, or "
-                    "remove it from the folder"
-                )
-            return np.array(image.convert("L")), image.mode != "L"
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
+            (width, height), mode = image.size, image.mode
+            # Looked at before decoding: a header can claim any size.
+            fits = width == height == SIDE and not mode.startswith("I")
+            grey = np.array(image.convert("L")) if fits else None
+    except Exception:  # Pillow's decoders raise nearly anything on hostile bytes
         raise FerError(f"{name}: broken image; {AGAIN}, or remove the file") from None
+    if grey is None:
+        depth = " of 16 bits" if mode.startswith("I") else ""
+        raise FerError(
+            f"{name}: {width}x{height} pixels{depth}, expected 48x48 of 8 bits; "
+            "convert it, or remove it from the folder"
+        )
+    return grey, mode != "L"
 
 
-def _is_csv(head: str) -> bool:
-    columns = {column.strip().lower() for column in head.splitlines()[0].split(",")}
-    return {"emotion", "pixels"} <= columns
+def _columns(line: list[str]) -> list[str]:
+    return [column.strip(' "').lower() for column in line]
+
+
+def _is_csv(head: bytes) -> bool:
+    lines = head.decode("utf-8-sig", "replace").splitlines() or [""]
+    return {"emotion", "pixels"} <= set(_columns(lines[0].split(",")))
 
 
 def read_csv(stream: io.RawIOBase, name: str) -> Raw:
@@ -207,29 +179,33 @@ def read_csv(stream: io.RawIOBase, name: str) -> Raw:
     images, labels, usage = [], [], []
     text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8-sig", newline="")
     rows = csv.reader(text)
-    header = [column.strip().lower() for column in next(rows)]
-    emotion_at, pixels_at = header.index("emotion"), header.index("pixels")
-    usage_at = header.index("usage") if "usage" in header else None
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "error", DeprecationWarning
-        )  # fromstring's "not a number"
-        try:
-            for number, row in enumerate(rows, 1):
-                if not row:
-                    continue
-                if len(row) < len(header):
-                    raise FerError(f"{name}, row {number}: cut short; {AGAIN}")
-                where = f"{name}, row {number}"
-                images.append(_pixels(row[pixels_at], where))
-                labels.append(_emotion(row[emotion_at], where))
-                split = "Training" if usage_at is None else row[usage_at].strip()
-                if split not in USAGES:
-                    known = ", ".join(USAGES)
-                    raise FerError(f"{where}: Usage {split!r}, expected {known}")
-                usage.append(split)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise FerError(f"{name}: no readable CSV ({error}); {AGAIN}") from None
+    try:
+        columns = _columns(next(rows, []))
+        if not {"emotion", "pixels"} <= set(columns):
+            raise FerError(
+                f"{name}: no columns emotion and pixels in its first line; use "
+                "fer2013.csv, icml_face_data.csv or train.csv"
+            )
+        emotion_at, pixels_at = columns.index("emotion"), columns.index("pixels")
+        usage_at = columns.index("usage") if "usage" in columns else None
+        for row in rows:
+            where = f"{name}, line {rows.line_num}"
+            if not row:
+                continue
+            if len(row) < len(columns):
+                raise FerError(f"{where}: cut short; {AGAIN}")
+            split = "Training" if usage_at is None else row[usage_at].strip()
+            if split not in USAGES:
+                known = ", ".join(USAGES)
+                raise FerError(f"{where}: Usage {split!r}, expected {known}; {AGAIN}")
+            usage.append(split)
+            labels.append(_emotion(row[emotion_at], where))
+            images.append(_pixels(row[pixels_at], where))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise FerError(
+            f"{name}, after line {rows.line_num}: no readable CSV ({reason(error)}); "
+            f"{AGAIN}"
+        ) from None
     if not images:
         raise FerError(f"{name}: the CSV has no rows; {AGAIN}")
     names = np.char.add("row ", np.arange(len(images)).astype(str))
@@ -239,7 +215,7 @@ def read_csv(stream: io.RawIOBase, name: str) -> Raw:
 def _pixels(text: str, where: str) -> np.ndarray:
     try:
         values = np.fromstring(text, np.int64, sep=" ")
-    except (ValueError, DeprecationWarning):
+    except (ValueError, DeprecationWarning):  # the latter before numpy 2.3
         raise FerError(f"{where}: pixels that are no whole numbers; {AGAIN}") from None
     if values.size != SIDE * SIDE:
         raise FerError(f"{where}: {values.size:,} pixels, expected 2,304; {AGAIN}")
@@ -250,5 +226,5 @@ def _pixels(text: str, where: str) -> np.ndarray:
 
 def _emotion(text: str, where: str) -> int:
     if text.strip() not in map(str, range(len(EMOTIONS))):
-        raise FerError(f"{where}: emotion {text!r}, expected 0 to 6; {AGAIN}")
+        raise FerError(f"{where}: emotion {text[:20]!r}, expected 0 to 6; {AGAIN}")
     return int(text)

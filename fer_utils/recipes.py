@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import dataclass, replace
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -34,6 +35,11 @@ VALID = {
     "grad_clip": (0, 1e6),
     "keep": ("best", "last"),
     "seed": (0, 2**31),
+}
+KINDS = {
+    str: (str, "text"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
 }
 
 
@@ -67,18 +73,16 @@ class Recipe:
 
     def __post_init__(self):
         for key, kind in get_type_hints(Recipe).items():
-            value = getattr(self, key)
-            if kind is float and type(value) is int:
-                value = float(value)
-                object.__setattr__(self, key, value)
-            valid = VALID.get(key, ())
-            if type(value) is not kind:
-                expected = kind.__name__
+            value, valid = getattr(self, key), VALID.get(key, ())
+            accepted, words = KINDS[kind]
+            if isinstance(value, bool) or not isinstance(value, accepted):
+                expected = words
             elif valid and kind is str and value not in valid:
                 expected = f"one of {', '.join(valid)}"
             elif valid and kind is not str and not valid[0] <= value <= valid[1]:
                 expected = f"{valid[0]:g} to {valid[1]:g}"
-            else:
+            else:  # 1 becomes 1.0, and NumPy's numbers become JSON's
+                object.__setattr__(self, key, kind(value))
                 continue
             raise FerError(f"recipe {self.name!r}: {key} = {value!r}, want {expected}")
         parse_classes(self.classes)
@@ -102,7 +106,7 @@ def recipe_names() -> list[str]:
     return list(_tables())
 
 
-def recipe(name: str, profile_name: str | None = None, **changes: Any) -> Recipe:
+def recipe(name: str, profile_name: str | None = None, /, **changes: Any) -> Recipe:
     """Return a named recipe, as the profile wants it, with `changes` on top.
 
     A recipe's table may hold tables `full`, `cpu` and `quick` that say what a profile
@@ -110,7 +114,9 @@ def recipe(name: str, profile_name: str | None = None, **changes: Any) -> Recipe
     """
     if name not in _tables():
         raise FerError(f"no recipe {name!r}; recipes: {', '.join(recipe_names())}")
+    chosen = profile_name or profile()
+    if chosen not in PROFILES:
+        raise FerError(f"no profile {chosen!r}; profiles: {', '.join(PROFILES)}")
     table = dict(_tables()[name])
     by_profile = {p: table.pop(p, {}) for p in PROFILES}
-    wanted = by_profile[profile_name or profile()]
-    return Recipe(name).with_(**{**table, **wanted, **changes})
+    return Recipe(name).with_(**{**table, **by_profile[chosen], **changes})

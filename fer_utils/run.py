@@ -2,22 +2,33 @@
 
 import hashlib
 import json
-import os
-import platform
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from .config import FerError, profile
+from .config import FerError, hardware, profile, reason, write_whole
 from .data import FER2013
 from .models import Recognizer, load_model, save_model
 from .recipes import Recipe
+
+FILES = ("last.pt", "predictions.npz", "model.safetensors", "run.json")
+# What every `run.json` holds, and as what.
+FIELDS = {
+    "recipe": dict,
+    "finished": (str, type(None)),
+    "hardware": dict,
+    "data": dict,
+    "seconds": (int, float),
+    "history": list,
+    "scores": dict,
+}
 
 
 class Run:
@@ -40,14 +51,11 @@ class Run:
         """Read a run from its folder; `FerError` if there is none or it is damaged."""
         path = Path(folder) / "run.json"
         try:
-            record = json.loads(path.read_text("utf-8"))
-            Recipe(**record["recipe"])
-            record["history"], record["data"], record["seconds"]
+            record = _read_record(path.read_text("utf-8"))
         except FileNotFoundError:
             raise FerError(f"{folder}: no run there (run.json is missing)") from None
-        except (ValueError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise FerError(f"{path}: damaged run record ({reason})") from None
+        except (OSError, ValueError, TypeError) as error:
+            raise FerError(f"{path}: damaged run record ({reason(error)})") from None
         return cls(Path(folder), record)
 
     @classmethod
@@ -61,14 +69,7 @@ class Run:
         }
         if (folder / "run.json").exists():
             run = cls.load(folder)
-            for what, ours in (("recipe", asdict(recipe)), ("data", data)):
-                theirs = run.record[what]
-                for key in ours.keys() | theirs.keys():
-                    if ours.get(key) != theirs.get(key) and key != "why":
-                        raise FerError(
-                            f"{folder} holds a run with {key} = {theirs.get(key)!r}, "
-                            f"not {ours.get(key)!r}: name another folder, or start anew"
-                        )
+            run.check_same(recipe, data)
             return run
         record = {
             "recipe": asdict(recipe),
@@ -82,6 +83,29 @@ class Run:
             "scores": {},
         }
         return cls(folder, record)
+
+    @staticmethod
+    def delete(folder: Path) -> None:
+        """Delete a run's files; whatever else is in the folder stays."""
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+
+    def check_same(self, recipe: Recipe, data: dict[str, Any]) -> None:
+        """Raise `FerError` unless this is a run of that recipe on that data."""
+        ours, theirs = asdict(recipe), asdict(self.recipe)
+        differences = [
+            f"{key} = {theirs[key]!r}, not {ours[key]!r}"
+            for key in ours
+            if key != "why" and ours[key] != theirs[key]
+        ]
+        stored = self.record["data"]
+        if data["fingerprint"] != stored.get("fingerprint"):
+            differences.append(f"other images, from {stored.get('source')}")
+        if differences:
+            raise FerError(
+                f"{self.folder} holds a run with {'; '.join(differences)}: name "
+                "another folder, or start anew (--again, again=True)"
+            )
 
     @property
     def recipe(self) -> Recipe:
@@ -98,7 +122,7 @@ class Run:
 
     @cached_property
     def model(self) -> Recognizer:
-        """The kept weights, on the CPU, ready to predict."""
+        """The kept weights, ready to predict; on the CPU until moved."""
         return load_model(self.folder / "model.safetensors")
 
     @property
@@ -110,15 +134,13 @@ class Run:
 
     def save(self) -> None:
         """Write `run.json`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.record, indent=1) + "\n"
-        _write(self.folder / "run.json", lambda part: part.write_text(text, "utf-8"))
+        write_whole(self.folder / "run.json", text.encode())
 
     def add_epoch(
         self, entry: dict[str, float], model: Recognizer, state: dict
     ) -> None:
         """Keep an epoch: its numbers, its weights if they are the best, its state."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.history.append(entry)
         self.record["seconds"] = round(sum(e["seconds"] for e in self.history), 1)
         if self.best is entry:
@@ -127,24 +149,30 @@ class Run:
         # The checkpoint carries the history too, so that a kill between two files
         # cannot make them disagree: resuming believes the checkpoint alone.
         state = {**state, "record": json.dumps(self.record)}
-        _write(self.folder / "last.pt", lambda part: torch.save(state, part))
+        buffer = BytesIO()
+        torch.save(state, buffer)
+        write_whole(self.folder / "last.pt", buffer.getbuffer())
         self.save()
 
-    def resume(self, device: torch.device) -> dict | None:
-        """Return the state of the last whole epoch, None where there is none."""
+    def resume(self, device: torch.device, restore: Callable[[dict], None]) -> None:
+        """Go back to the last whole epoch: its record here, its state to `restore`."""
         path = self.folder / "last.pt"
         if not path.exists():
-            self.history.clear()
-            return None
+            self.record |= {"seconds": 0.0, "history": [], "scores": {}}
+            return
         try:
             state = torch.load(path, map_location=device, weights_only=True)
-            self.record = json.loads(state["record"])
+            stored = Run(self.folder, _read_record(state["record"]))
+            stored.check_same(self.recipe, self.record["data"])
+            restore(state)
+        except FerError:
+            raise
         except Exception as error:  # torch.load raises many kinds
-            reason = str(error).splitlines()[0]
             raise FerError(
-                f"{path}: damaged checkpoint ({reason}); start anew"
+                f"{path}: damaged checkpoint ({reason(error)}); start anew (--again, "
+                "again=True)"
             ) from None
-        return state
+        self.record = stored.record
 
     def finish(self) -> None:
         """Mark the training as done and drop what only resuming needs."""
@@ -155,30 +183,42 @@ class Run:
     def add_scores(self, name: str, scores: dict, **arrays: np.ndarray) -> None:
         """Put scores on record under `name`, and the arrays behind them."""
         path = self.folder / "predictions.npz"
-        stored = dict(np.load(path)) if path.exists() else {}
+        stored = self.predictions() if path.exists() else {}
         stored |= {f"{name}_{key}": value for key, value in arrays.items()}
-        _write(path, lambda part: _savez(part, stored))
+        buffer = BytesIO()
+        np.savez_compressed(buffer, **stored)
+        write_whole(path, buffer.getbuffer())
         self.record["scores"][name] = scores
         self.save()
 
+    def predictions(self) -> dict[str, np.ndarray]:
+        """Return the arrays behind the scores: `val_probabilities`, `val_labels`, …"""
+        path = self.folder / "predictions.npz"
+        try:
+            with np.load(path) as stored:
+                return dict(stored)
+        except FileNotFoundError:
+            raise FerError(f"{path}: not there yet; evaluate the run first") from None
+        except Exception as error:  # zip, zlib and NumPy each raise their own
+            raise FerError(
+                f"{path}: damaged ({reason(error)}); delete it and evaluate again"
+            ) from None
 
-def _savez(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
 
-
-def _write(path: Path, write) -> None:
-    """Write beside, then rename: readers see the whole file or the one before."""
-    part = path.with_name(path.name + ".part")
-    try:
-        write(part)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise FerError(
-            f"{path}: could not be written ({error.strerror or error}); what stood "
-            "there is kept, free some space and go on with the same command"
-        ) from None
+def _read_record(text: str) -> dict[str, Any]:
+    """Return the record in a JSON text; `ValueError` or `TypeError` if it is none."""
+    record = json.loads(text)
+    if not isinstance(record, dict):
+        raise ValueError("not a table")
+    for key, kind in FIELDS.items():
+        if not isinstance(record.get(key, ...), kind):
+            raise ValueError(f"{key!r} is missing or wrong")
+    Recipe(**record["recipe"])
+    if not all(isinstance(e, dict) and "val_accuracy" in e for e in record["history"]):
+        raise ValueError("'history' is wrong")
+    if record["finished"] and not record["history"]:
+        raise ValueError("finished without an epoch")
+    return record
 
 
 def fingerprint(*parts: FER2013) -> str:
@@ -188,30 +228,3 @@ def fingerprint(*parts: FER2013) -> str:
         digest.update(np.ascontiguousarray(part.images))
         digest.update(np.ascontiguousarray(part.labels))
     return digest.hexdigest()
-
-
-def hardware() -> dict[str, Any]:
-    """Return what the training runs on: device, CPU, cores, versions."""
-    from .config import device
-
-    where = device()
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(x.split(":")[1].strip() for x in lines if "model name" in x)
-    except (OSError, StopIteration):
-        pass
-    try:
-        own = version("fer-utils")
-    except PackageNotFoundError:  # run from a folder that was not installed
-        own = "source"
-    return {
-        "device": torch.cuda.get_device_name() if where.type == "cuda" else where.type,
-        "cpu": name,
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": torch.__version__.split("+")[0],
-        "fer_utils": own,
-    }

@@ -1,7 +1,6 @@
 """Recipe in, run out: one training loop, resumable, on a CPU, a GPU or several."""
 
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -11,14 +10,15 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim import lr_scheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from .augment import POLICIES, augment
 from .config import FerError, config, device
 from .data import FER2013
+from .labels import parse_classes
 from .models import Recognizer
+from .optim import make_optimizer, make_scheduler
 from .recipes import Recipe
 from .run import Run
 
@@ -38,26 +38,33 @@ def train(
     epoch to keep. Raises `FerError` if the folder holds another recipe or other data,
     or if the loss is no longer finite.
     """
+    check_data(recipe, train, val)
     folder = Path(folder or config.runs / f"{recipe.name}-seed{recipe.seed}")
     accelerator = Accelerator(cpu=device().type == "cpu")
-    if again and accelerator.is_main_process:
-        shutil.rmtree(folder, ignore_errors=True)
+    main = accelerator.is_main_process  # of several processes, the one that writes
+    if again and main:
+        Run.delete(folder)
     accelerator.wait_for_everyone()
     run = Run.open(folder, recipe, train, val)
     if run.finished:
         return run
     fit = Fit(recipe, train, val, accelerator)
-    if state := run.resume(fit.device):
-        fit.load_state_dict(state)
-    quiet = not accelerator.is_main_process
+    run.resume(fit.device, fit.load_state_dict)
+    if main:
+        run.save()  # a folder that cannot be written shows now, not after an epoch
     steps = fit.steps * recipe.epochs
     done = fit.steps * len(run.history)
-    with tqdm(total=steps, initial=done, desc=folder.name, disable=quiet) as bar:
+    with tqdm(total=steps, initial=done, desc=folder.name, disable=not main) as bar:
         for epoch in range(len(run.history), recipe.epochs):
             start = time.perf_counter()
             lr = fit.optimizer.param_groups[0]["lr"]
             train_loss = train_epoch(fit, epoch, bar)
             val_loss, val_accuracy = validate_epoch(fit.kept, *fit.val, fit.autocast)
+            if not math.isfinite(train_loss + val_loss):
+                raise FerError(
+                    f"{recipe.name}: in epoch {epoch + 1} the loss is no longer a "
+                    f"number; lower lr ({recipe.lr:g}) or set grad_clip = 1"
+                )
             fit.end_epoch(val_loss)
             bar.set_postfix_str(f"loss {train_loss:.3f}, val {val_accuracy:.3f}")
             entry = {
@@ -68,12 +75,28 @@ def train(
                 "val_accuracy": round(val_accuracy, 5),
                 "seconds": round(time.perf_counter() - start, 2),
             }
-            if accelerator.is_main_process:
+            if main:
                 run.add_epoch(entry, fit.kept, fit.state_dict())
-    if accelerator.is_main_process:
+    if main:
         run.finish()
     accelerator.wait_for_everyone()
-    return run
+    return run if main else Run.load(folder)
+
+
+def check_data(recipe: Recipe, train: FER2013, val: FER2013) -> None:
+    """Raise `FerError` if there is nothing to learn from, or not what the recipe says.
+
+    The recipe's classes go into the record, so the data has to agree with them.
+    """
+    wanted = parse_classes(recipe.classes)
+    for part, data in (("train", train), ("val", val)):
+        if not len(data):
+            raise FerError(f"{part}: no images to work with")
+        if data.classes != wanted:
+            raise FerError(
+                f"{part} has the classes {', '.join(data.classes)}, the recipe "
+                f"{', '.join(wanted)}: data.with_classes(recipe.classes) chooses them"
+            )
 
 
 def train_epoch(fit: "Fit", epoch: int, bar: tqdm) -> float:
@@ -92,14 +115,8 @@ def train_epoch(fit: "Fit", epoch: int, bar: tqdm) -> float:
         count += len(rows)
         bar.update()
         if bar.n % 20 == 0 and not torch.isfinite(total):
-            break
-    mean = total.item() / count
-    if not math.isfinite(mean):
-        raise FerError(
-            f"{fit.recipe.name}: the loss became {mean} in epoch {epoch + 1}; lower lr "
-            f"({fit.recipe.lr:g}) or set grad_clip = 1"
-        )
-    return mean
+            break  # no way back from there; asked rarely, as asking stalls a GPU
+    return total.item() / count
 
 
 @torch.inference_mode()
@@ -133,6 +150,11 @@ class Fit:
         self.images, self.labels = to_device(train, self.device)
         self.val = to_device(val, self.device)
         self.steps = max(1, len(self.labels) // recipe.batch_size)
+        if min(len(self.labels), recipe.batch_size) < accelerator.num_processes:
+            raise FerError(
+                f"batches of {recipe.batch_size} from {len(self.labels)} images cannot "
+                f"feed {accelerator.num_processes} processes: raise batch_size"
+            )
 
         model = Recognizer(recipe.model, train.classes, recipe.input_size)
         model = model.to(self.device, memory_format=torch.channels_last)
@@ -149,7 +171,9 @@ class Fit:
         self.weights = None
         if recipe.class_weights == "balanced":
             counts = torch.bincount(self.labels, minlength=len(train.classes))
-            self.weights = len(self.labels) / (len(counts) * counts.float())
+            # A class without images would weigh infinitely: it counts for nothing.
+            weights = len(self.labels) / (len(counts) * counts.clamp(min=1))
+            self.weights = weights * (counts > 0)
 
     @property
     def kept(self) -> Recognizer:
@@ -243,32 +267,3 @@ def best_precision(device: torch.device) -> torch.dtype:
     if device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", bool)():
         return torch.bfloat16
     return torch.float32
-
-
-def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """Weight decay for weights only: biases and norms have nothing to unlearn."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim > 1]},
-        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    common = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups, **common, momentum=recipe.momentum, nesterov=recipe.momentum > 0
-        )
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, **common, fused=True)
-
-
-def make_scheduler(recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int):
-    """Return the learning-rate schedule; all but `plateau` move at every step."""
-    total = steps * recipe.epochs
-    if recipe.schedule == "onecycle":
-        return lr_scheduler.OneCycleLR(
-            optimizer, recipe.lr, total + 1, pct_start=max(recipe.warmup, 1 / total)
-        )
-    if recipe.schedule == "cosine":
-        return lr_scheduler.CosineAnnealingLR(optimizer, total)
-    if recipe.schedule == "plateau":
-        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=3)
-    return lr_scheduler.ConstantLR(optimizer, factor=1.0)

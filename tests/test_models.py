@@ -1,0 +1,129 @@
+"""Models: preprocessing inside, files that load whole or fail with one clear line."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fer_utils.config import FerError
+from fer_utils.labels import EMOTIONS
+from fer_utils.models import MODELS, Recognizer, load_model, save_model
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return Recognizer("compact-cnn").eval()
+
+
+@pytest.fixture
+def images():
+    return torch.randint(0, 256, (4, 1, 48, 48), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_one_logit_a_class(name, images):
+    model = Recognizer(name, ("happy", "sad", "neutral")).eval()
+    with torch.inference_mode():
+        logits = model(images)
+    assert logits.shape == (4, 3)
+    assert not torch.allclose(logits.exp().sum(1), torch.ones(4)), "softmax inside"
+
+
+def test_the_shipped_network_is_small(model):
+    assert sum(p.numel() for p in model.parameters()) <= 600_000
+
+
+def test_integers_and_floats_are_the_same_image(model, images):
+    expected = model.preprocess(images)
+    assert torch.equal(model.preprocess(images.long()), expected)
+    assert torch.allclose(model.preprocess(images.float() / 255), expected)
+    assert abs(expected.mean()) < 0.2 and abs(expected.std() - 1) < 0.3
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (48, 48), (100, 60), (200, 200)])
+def test_any_size_becomes_the_input_size(model, shape):
+    images = torch.full((2, 1, *shape), 128, dtype=torch.uint8)
+    out = model.preprocess(images)
+    assert out.shape == (2, 1, 48, 48) and out.std() < 1e-5
+    assert Recognizer("compact-cnn", input_size=64).preprocess(images).shape[2:] == (
+        64,
+        64,
+    )
+
+
+@pytest.mark.parametrize("shape", [(4, 48, 48), (48, 48), (4, 3, 48, 48)])
+def test_colour_or_a_missing_channel_is_named(model, shape):
+    with pytest.raises(FerError, match=r"want grey ones, \[N,1,H,W\]"):
+        model(torch.zeros(shape))
+
+
+def test_file_gives_back_the_model(model, images, tmp_path):
+    path = tmp_path / "sub" / "m.safetensors"
+    save_model(model, path, scores={"val": 0.5})
+    loaded = load_model(path)
+    with torch.inference_mode():
+        assert torch.equal(loaded(images), model(images))
+    assert loaded.classes == EMOTIONS and not loaded.training
+    assert loaded.metadata["scores"] == {"val": 0.5}
+    assert [p.name for p in path.parent.iterdir()] == ["m.safetensors"]
+
+
+def header(**changes) -> dict[str, str]:
+    known = {"model": "compact-cnn", "classes": EMOTIONS, "input_size": 48}
+    return {key: json.dumps(value) for key, value in (known | changes).items()}
+
+
+HEADERS = {
+    "no header": None,
+    "no JSON": {"model": "{", "classes": "", "input_size": ""},
+    "no classes": {"model": '"compact-cnn"', "input_size": "48"},
+    "classes a number": header(classes=7),
+    "classes a text": header(classes="happy"),
+    "six classes": header(classes=EMOTIONS[:6]),
+    "unknown class": header(classes=[*EMOTIONS[:6], "<script>"]),
+    "unknown model": header(model="os.system"),
+    "model a list": header(model=["compact-cnn"]),
+    "size a text": header(input_size="large"),
+}
+
+
+@pytest.mark.parametrize("metadata", HEADERS.values(), ids=HEADERS)
+def test_wrong_header(model, metadata, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file(model.state_dict(), path, metadata)
+    with pytest.raises(FerError, match=r"m\.safetensors: no weights of this package"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("damage", ["empty", "noise", "half", "pickle", "shape", "key"])
+def test_damaged_file(model, damage, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(model, path)
+    whole, state = path.read_bytes(), model.state_dict()
+    if damage == "pickle":
+        torch.save(state, path)
+    elif damage == "shape":
+        save_file(
+            {k: v.repeat(2) if v.ndim == 1 else v for k, v in state.items()}, path
+        )
+    elif damage == "key":
+        save_file({"weight": torch.zeros(3)}, path, header())
+    else:
+        data = {"empty": b"", "noise": b"\xff" * 999, "half": whole[: len(whole) // 2]}
+        path.write_bytes(data[damage])
+    with pytest.raises(FerError, match="no weights of this package") as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        with pytest.raises(FerError, match="no such weights file"):
+            load_model(path)
+
+
+def test_unknown_model_lists_the_known():
+    with pytest.raises(FerError, match="compact-cnn"):
+        Recognizer("resnet-9000")

@@ -1,0 +1,99 @@
+"""Real FER2013, where FER_REAL names a copy of it; nothing here needs to be fast."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_utils import cache
+from fer_utils.config import config
+from fer_utils.data import VOTES, load_fer2013
+from fer_utils.labels import EMOTIONS, code
+from fer_utils.readers import USAGES
+
+REAL = os.environ.get("FER_REAL", "")
+pytestmark = pytest.mark.skipif(
+    not REAL, reason="FER_REAL does not name a copy of FER2013"
+)
+
+# Published: Goodfellow et al. (2013), in the order of the codes.
+COUNTS = {
+    "Training": (3995, 436, 4097, 7215, 4830, 3171, 4965),
+    "PublicTest": (467, 56, 496, 895, 653, 415, 607),
+    "PrivateTest": (491, 55, 528, 879, 594, 416, 626),
+}
+
+
+@pytest.fixture(scope="module")
+def real():
+    return load_fer2013(REAL)
+
+
+def test_format(real):
+    assert len(real) == 35_887 and real.classes == EMOTIONS
+    assert real.images.shape == (35_887, 48, 48) and real.images.dtype == np.uint8
+    assert real.labels.dtype == np.int64
+    assert len(set(real.names)) == 35_887
+    assert 125 < real.images.mean() < 135 and 55 < real.images.std() < 70
+
+
+@pytest.mark.parametrize("usage", USAGES)
+def test_classes_as_published(real, usage):
+    assert tuple(real.select(real.usage == usage).counts()) == COUNTS[usage]
+
+
+def test_audit(real):
+    # Of one copy; JPEG encoded anew shifts these by a few.
+    found = real.audit()
+    expected = (1850, 58, 273, 283)
+    counted = (found.redundant, found.conflicting, *found.copies.values())
+    assert np.abs(np.subtract(counted, expected)).max() <= 10
+    assert 5 <= found.blank <= 20
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sizes"),
+    [
+        ("official", (28_709, 3_589, 3_589)),
+        ("course", (22_967, 5_742, 7_178)),
+        ("csv", (25_838, 6_460, 3_589)),
+    ],
+)
+def test_splits(real, protocol, sizes):
+    parts = real.split(protocol)
+    assert tuple(map(len, parts)) == sizes
+    if protocol == "official":
+        copies = [int((~part.clean).sum()) for part in parts]
+        assert copies == [0, *real.audit().copies.values()]
+    else:
+        shares = [part.counts() / len(part) for part in parts[:2]]
+        assert np.abs(shares[0] - shares[1]).max() < 1e-3, "stratified"
+
+
+def test_cached_load_is_the_same(real, tmp_path, monkeypatch):
+    def fail(path):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(cache, "read_source", fail)
+    again = load_fer2013(REAL)
+    assert np.array_equal(again.images, real.images)
+    assert np.array_equal(again.names, real.names)
+    monkeypatch.setattr(cache, "config", replace(config, cache=tmp_path))
+    with pytest.raises(AssertionError, match="decoded again"):
+        load_fer2013(REAL)
+
+
+def test_ferplus_votes(real):
+    path = Path(REAL).with_name("ferplus_votes.csv")
+    if not path.is_file():
+        pytest.skip(f"no {path.name} beside FER_REAL")
+    votes = real.votes(path)
+    known = votes.min(axis=1) >= 0
+    assert votes.shape == (35_887, 10) and known.mean() > 0.99
+    assert np.median(votes[known].sum(axis=1)) == 10, "ten people looked at each image"
+    # Joined to the wrong rows, about one label in six would agree.
+    winner = votes[:, :7].argmax(axis=1)
+    agree = np.array([code(name) for name in VOTES[:7]])[winner] == real.labels
+    assert 0.6 < agree[known].mean() < 0.75
