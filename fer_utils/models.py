@@ -8,8 +8,11 @@ from torch import Tensor, nn
 
 from .config import FerError, reason, write_whole
 from .labels import EMOTIONS, parse_classes
+from .networks import NETWORKS
 
 MEAN, STD = 0.508, 0.255  # of FER2013's Training pixels, in 0..1
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean, std of its pixels
+OFFLINE = "efficientnet-lite0"  # its weights come by pip, no download at run time
 WEIGHTS = Path(__file__).parent / "weights"
 
 
@@ -18,20 +21,39 @@ class Recognizer(nn.Module):
 
     Takes images [N,1,H,W] of any size, integers 0..255 or floats 0..1; resizes them
     to `input_size` and normalises them where they are. Returns logits [N,classes]: no
-    softmax inside, the loss brings its own.
+    softmax inside, the loss brings its own. `pretrained` starts from ImageNet weights;
+    `FerError` if they cannot be had.
     """
 
     def __init__(
-        self, name: str, classes: tuple[str, ...] = EMOTIONS, input_size: int = 48
+        self,
+        name: str,
+        classes: tuple[str, ...] = EMOTIONS,
+        input_size: int = 48,
+        pretrained: bool = False,
     ):
         super().__init__()
-        if name not in MODELS:
-            raise FerError(f"model {name!r}: use one of {', '.join(sorted(MODELS))}")
+        if name not in NETWORKS:
+            raise FerError(f"model {name!r}: use one of {', '.join(sorted(NETWORKS))}")
         self.name, self.classes, self.input_size = name, tuple(classes), input_size
-        self.net = MODELS[name](len(classes))
+        self.imagenet = NETWORKS[name].imagenet
+        self.net = build_network(name, len(classes), pretrained)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.net(self.preprocess(images))
+        return self.net.head(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return what the head sees, float [N,F]."""
+        net = self.net
+        return net.pool(net.body(net.stem(self.preprocess(images))))
+
+    def train(self, mode: bool = True) -> "Recognizer":
+        """Switch to training; frozen blocks stay as they are, statistics included."""
+        super().train(mode)
+        for block in (self.net.stem, *self.net.body):
+            if not any(weight.requires_grad for weight in block.parameters()):
+                block.eval()
+        return self
 
     def preprocess(self, images: Tensor) -> Tensor:
         if images.ndim != 4 or images.shape[1] != 1:
@@ -42,57 +64,61 @@ class Recognizer(nn.Module):
         if images.shape[2:] != size:
             shrinks = images.shape[-1] > self.input_size
             images = F.interpolate(images, size, mode="bilinear", antialias=shrinks)
-        return (images - MEAN) / STD
+        if not self.imagenet:
+            return (images - MEAN) / STD
+        images = images.expand(-1, 3, -1, -1)
+        mean, std = (images.new_tensor(v).view(3, 1, 1) for v in IMAGENET)
+        return (images - mean) / std
 
 
-def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
-    """Convolution and batch normalisation; the latter makes a bias superfluous."""
-    padding = kernel // 2
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+def build_network(name: str, classes: int, pretrained: bool) -> nn.Sequential:
+    """Return the bare network; `FerError` names what is missing to build it."""
+    network = NETWORKS[name]
+    if pretrained and not network.imagenet:
+        raise FerError(f"model {name!r} has no pretrained weights: pretrained = false")
+    try:
+        return (
+            network.build(classes, pretrained)
+            if pretrained
+            else (network.build(classes))
+        )
+    except ImportError as error:
+        raise FerError(
+            f"model {name!r} needs a package ({error}): "
+            "pip install 'fer-utils[backbones]'"
+        ) from None
+    except (OSError, RuntimeError) as error:
+        raise FerError(
+            f"model {name!r}: no ImageNet weights to be had ({reason(error)}); "
+            f"without a network use {OFFLINE!r}, which has them inside its package"
+        ) from None
 
 
-class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions around a shortcut (He et al., 2016, arXiv:1512.03385)."""
+def offline_backbone(name: str) -> str:
+    """Return `name` if its ImageNet weights can be had, else the backbone with its own.
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1):
-        super().__init__()
-        self.conv1 = conv_bn(inputs, outputs, stride=stride)
-        self.conv2 = conv_bn(outputs, outputs)
-        self.shortcut = nn.Identity()
-        if stride > 1 or inputs != outputs:
-            # Pooling before the 1×1 keeps every pixel (He et al., 2019, ResNet-D).
-            pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
-            self.shortcut = nn.Sequential(pool, conv_bn(inputs, outputs, kernel=1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = F.relu(self.conv1(x), inplace=True)
-        return F.relu(self.conv2(hidden) + self.shortcut(x), inplace=True)
-
-
-def compact_cnn(classes: int) -> nn.Sequential:
-    """A small residual network for 48×48 grey faces; 530 k parameters.
-
-    The first convolution halves the side at once: on a CPU, time goes where the
-    pixels are, and a face at 24×24 still shows its expression.
+    Says so in one line when it has to choose the other.
     """
-    return nn.Sequential(
-        conv_bn(1, 32, stride=2),
-        nn.ReLU(inplace=True),
-        ResidualBlock(32, 32),
-        ResidualBlock(32, 64, stride=2),
-        ResidualBlock(64, 64),
-        ResidualBlock(64, 128, stride=2),
-        conv_bn(128, 128),
-        nn.ReLU(inplace=True),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Dropout(0.2),
-        nn.Linear(128, classes),
-    )
+    try:
+        build_network(name, 2, pretrained=True)
+    except FerError as error:
+        print(f"{error}. Going on with {OFFLINE!r}.")
+        return OFFLINE
+    return name
 
 
-MODELS = {"compact-cnn": compact_cnn}
+def freeze(model: Recognizer, unfreeze: int = 0) -> None:
+    """Freeze all but the head and the last `unfreeze` blocks; -1 frees everything.
+
+    Frozen weights get no gradient, so none is computed for them, and their batch norms
+    keep their statistics. (An optimiser that is merely not given them saves nothing,
+    and the statistics drift on.)
+    """
+    blocks = [model.net.stem, *model.net.body]
+    free = len(blocks) if unfreeze < 0 else min(unfreeze, len(blocks))
+    for index, block in enumerate(blocks):
+        block.requires_grad_(index >= len(blocks) - free)
+    model.train(model.training)
 
 
 def save_model(model: Recognizer, path: Path, **metadata) -> None:
@@ -102,11 +128,12 @@ def save_model(model: Recognizer, path: Path, **metadata) -> None:
     """
     from safetensors.torch import save
 
+    mean, std = IMAGENET if model.imagenet else (MEAN, STD)
     header = {
         "model": model.name,
         "classes": list(model.classes),
         "input_size": model.input_size,
-        "normalisation": {"mean": MEAN, "std": STD},
+        "normalisation": {"mean": mean, "std": std},
         **metadata,
     }
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}

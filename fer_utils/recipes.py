@@ -11,11 +11,11 @@ from .augment import POLICIES
 from .config import PROFILES, FerError, profile
 from .data import PROTOCOLS
 from .labels import parse_classes
-from .models import MODELS
+from .networks import NETWORKS
 
 # What each key may be: one of several names, or a number from low to high.
 VALID = {
-    "model": tuple(MODELS),
+    "model": tuple(NETWORKS),
     "input_size": (24, 512),
     "protocol": PROTOCOLS,
     "epochs": (1, 10_000),
@@ -34,10 +34,15 @@ VALID = {
     "ema": (0, 0.99999),
     "grad_clip": (0, 1e6),
     "keep": ("best", "last"),
+    "unfreeze": (-1, 100),
+    "lr_body": (0, 100),
+    "lr_stem": (0, 100),
+    "views": (0, 20),
     "seed": (0, 2**31),
 }
 KINDS = {
     str: (str, "text"),
+    bool: (bool, "true or false"),
     int: (Integral, "a whole number"),
     float: (Real, "a number"),
 }
@@ -69,13 +74,21 @@ class Recipe:
     ema: float = 0.0  # decay per step of the averaged weights, 0 for none
     grad_clip: float = 0.0  # largest gradient norm, 0 for no limit
     keep: str = "best"  # the epoch whose weights are kept, by accuracy on `val`
+    pretrained: bool = False  # start from ImageNet weights
+    start: str = ""  # start from the run of this recipe, or in this folder
+    unfreeze: int = -1  # how many last blocks learn beside the head; -1: all
+    lr_body: float = 0.0  # peak for the body, 0: as `lr`, which is the head's
+    lr_stem: float = 0.0  # peak for the stem, 0: as the body's
+    views: int = 0  # with unfreeze = 0: train the head on cached features of so many
+    balanced: bool = False  # draw every class equally often
     seed: int = 0
 
     def __post_init__(self):
         for key, kind in get_type_hints(Recipe).items():
             value, valid = getattr(self, key), VALID.get(key, ())
             accepted, words = KINDS[kind]
-            if isinstance(value, bool) or not isinstance(value, accepted):
+            flag = isinstance(value, bool)
+            if flag != (kind is bool) or not isinstance(value, accepted):
                 expected = words
             elif valid and kind is str and value not in valid:
                 expected = f"one of {', '.join(valid)}"
@@ -86,6 +99,11 @@ class Recipe:
                 continue
             raise FerError(f"recipe {self.name!r}: {key} = {value!r}, want {expected}")
         parse_classes(self.classes)
+        if self.views and (self.unfreeze or self.ema or self.mixup or self.cutmix):
+            raise FerError(
+                f"recipe {self.name!r}: views caches features, so it wants "
+                "unfreeze = 0 and no ema, mixup or cutmix"
+            )
 
     def with_(self, **changes: Any) -> "Recipe":
         """Return a changed copy; an unknown key is a `FerError` that lists the keys."""

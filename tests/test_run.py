@@ -62,11 +62,11 @@ def test_keep(keep, kept, tmp_path, model):
     kept_run = Run.open(tmp_path, RECIPE.with_(keep=keep), tiny(14), tiny(14))
     for epoch, accuracy in ((1, 0.2), (2, 0.6), (3, 0.6)):
         with torch.no_grad():
-            model.net[-1].bias.fill_(epoch)
+            model.net.head[-1].bias.fill_(epoch)
         entry = {"epoch": epoch, "val_accuracy": accuracy, "seconds": 1.0}
         kept_run.add_epoch(entry, model, state(model))
     assert kept_run.best["epoch"] == kept
-    assert kept_run.model.net[-1].bias[0] == kept
+    assert kept_run.model.net.head[-1].bias[0] == kept
 
 
 def test_delete_leaves_other_files_alone(one_epoch):

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from tiny import tiny
-from torch import nn
 
 from fer_utils import training
 from fer_utils.config import FerError
+from fer_utils.models import Recognizer, freeze
 from fer_utils.optim import make_optimizer, make_scheduler
 from fer_utils.recipes import Recipe
 from fer_utils.training import Fit, train
@@ -25,6 +25,7 @@ EVERYTHING = SMALL.with_(
     name="everything", augment="strong", mixup=0.2, cutmix=0.5, ema=0.9, grad_clip=1.0,
     class_weights="balanced",
 )  # fmt: skip
+FROZEN = SMALL.with_(name="frozen", unfreeze=0, views=2, augment="flip", epochs=10)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_ema_keeps_an_average(data, tmp_path):
     run = train(SMALL.with_(ema=0.5, epochs=2, keep="last"), *data, tmp_path / "a")
     plain = train(SMALL.with_(epochs=2, keep="last"), *data, tmp_path / "b")
     averaged, last = run.model.state_dict(), plain.model.state_dict()
-    key = "net.0.0.weight"
+    key = "net.stem.0.weight"
     assert not torch.equal(averaged[key], last[key])
     assert (averaged[key] - last[key]).abs().mean() < 0.1 * last[key].abs().mean()
 
@@ -96,7 +97,7 @@ def test_class_weights_balance():
 
 
 def rates(chosen: Recipe, steps: int) -> list[float]:
-    optimizer = make_optimizer(chosen, nn.Linear(2, 2))
+    optimizer = make_optimizer(chosen, Recognizer("compact-cnn"))
     scheduler = make_scheduler(chosen, optimizer, steps)
     out = []
     for _ in range(steps * chosen.epochs):
@@ -131,17 +132,60 @@ def test_onecycle_always_peaks_and_ends(warmup, epochs):
 
 
 def test_weight_decay_spares_biases_and_norms():
-    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     for name in ("adamw", "adam", "sgd"):
-        decayed, spared = make_optimizer(
-            SMALL.with_(optimizer=name, weight_decay=0.5), model
-        ).param_groups
-        assert [p.ndim for p in decayed["params"]] == [2]
-        assert (decayed["weight_decay"], spared["weight_decay"]) == (0.5, 0)
+        chosen = SMALL.with_(optimizer=name, weight_decay=0.5)
+        groups = make_optimizer(chosen, Recognizer("compact-cnn")).param_groups
+        for group in groups:
+            assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
+        assert {group["weight_decay"] for group in groups} == {0.5, 0}
+
+
+def test_every_part_has_its_own_rate():
+    model = Recognizer("compact-cnn")
+    freeze(model, 2)
+    chosen = SMALL.with_(lr=1e-2, lr_body=1e-3, schedule="onecycle")
+    optimizer = make_optimizer(chosen, model)
+    got = {p: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert got[model.net.head[1].weight] == 1e-2
+    assert got[model.net.body[-1][0].weight] == 1e-3
+    assert model.net.stem[0].weight not in got and len(model.net.body) == 5
+    scheduler = make_scheduler(chosen, optimizer, 5)
+    assert scheduler.state_dict()["total_steps"] == 5 * chosen.epochs + 1
+    assert optimizer.param_groups[0]["lr"] > optimizer.param_groups[-1]["lr"]
+
+
+def test_cached_features_train_the_head_alone(data, tmp_path):
+    before = training.Fit(FROZEN, *data, training.Accelerator(cpu=True)).recognizer
+    run = train(FROZEN, *data, tmp_path)
+    old, new = before.state_dict(), run.model.state_dict()
+    moved = {key.split(".")[1] for key in old if not torch.equal(old[key], new[key])}
+    assert moved == {"head"}
+    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
+
+
+def test_start_from_an_earlier_run(data, tmp_path):
+    run = train(SMALL.with_(epochs=1), *data, tmp_path / "first")
+    chosen = SMALL.with_(start=str(tmp_path / "first"), epochs=1)
+    fit = training.Fit(chosen, *data, training.Accelerator(cpu=True))
+    state = run.model.state_dict()
+    assert all(torch.equal(v, state[k]) for k, v in fit.kept.state_dict().items())
+    with pytest.raises(FerError, match="wants a resnet9"):
+        train(chosen.with_(model="resnet9"), *data, tmp_path / "second")
+    with pytest.raises(FerError, match="no run there"):
+        train(chosen.with_(start="nowhere"), *data, tmp_path / "third")
+
+
+def test_balanced_draws_every_class_alike():
+    part = tiny(700)
+    part.labels[:] = np.repeat(np.arange(7), [400, 150, 50, 40, 30, 20, 10])
+    fit = Fit(SMALL.with_(balanced=True), part, part, training.Accelerator(cpu=True))
+    drawn = torch.cat(list(fit.batches(0)))
+    counts = torch.bincount(fit.labels[drawn], minlength=7)
+    assert counts.min() > 0.5 * counts.float().mean()
 
 
 def test_sgd_keeps_its_momentum_under_onecycle():
-    optimizer = make_optimizer(SMALL.with_(optimizer="sgd"), nn.Linear(2, 2))
+    optimizer = make_optimizer(SMALL.with_(optimizer="sgd"), Recognizer("compact-cnn"))
     make_scheduler(SMALL.with_(optimizer="sgd"), optimizer, 5)
     assert optimizer.param_groups[0]["momentum"] == 0.9
 
@@ -237,7 +281,7 @@ def test_weights_lost_in_the_last_step_are_noticed(data, tmp_path, monkeypatch):
 
     def lost(fit, epoch, bar):
         loss = train_epoch(fit, epoch, bar)
-        fit.kept.net[-1].bias.data.fill_(torch.nan)
+        fit.kept.net.head[-1].bias.data.fill_(torch.nan)
         return loss
 
     monkeypatch.setattr(training, "train_epoch", lost)
@@ -314,7 +358,7 @@ Fit.batches = watched
 folder = Path(sys.argv[1])
 recipe = EVERYTHING.with_(epochs=1)
 run = train(recipe, tiny(56), tiny(28, seed=1), folder / "run")
-weight = fits[0].kept.net[-1].weight.tolist()
+weight = fits[0].kept.net.head[-1].weight.tolist()
 report = {"seen": seen, "weight": weight, "finished": run.finished}
 (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(report))
 """
