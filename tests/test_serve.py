@@ -1,0 +1,339 @@
+"""The web service over a real socket: good photos, every kind of bad input, limits."""
+
+import io
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_utils.config import FerError
+from fer_utils.labels import COLOURS, EMOTIONS
+
+httpx = pytest.importorskip("httpx", reason="needs the extra 'serve'")
+pytest.importorskip("fastapi_offline", reason="needs the extra 'serve'")
+
+from fer_utils import limits  # noqa: E402
+from fer_utils.predict import Predictor  # noqa: E402
+from fer_utils.serve import MAX_UPLOADS, create_app, running, serve  # noqa: E402
+
+PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"  # 512x512
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    return PORTRAIT.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return Predictor.load()
+
+
+@pytest.fixture(scope="module")
+def client(predictor):
+    with (
+        running(create_app(predictor)) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        yield client
+
+
+def upload(client, photo, name="photo.jpg", field="file"):
+    return client.post("/predict", files={field: (name, photo)})
+
+
+def encoded(image, kind="JPEG", **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def png(width, height):
+    """A tiny PNG whose header claims a size."""
+    chunks = b"IHDR" + struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(b"\0" * 8)
+    whole = b"\x89PNG\r\n\x1a\n"
+    for chunk in (chunks, data, b"IEND"):
+        size = struct.pack(">I", len(chunk) - 4)
+        whole += size + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return whole
+
+
+def send(client, *parts):
+    """Send raw bytes from a client that then only listens; return what comes back."""
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as raw:
+        raw.settimeout(20)
+        for part in parts:
+            raw.sendall(part)
+        return raw.recv(65536)
+
+
+HEAD = (
+    b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+    b"Content-Type: multipart/form-data; boundary=cut\r\n"
+)
+PART = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+
+
+def test_answer(client, portrait):
+    response = upload(client, portrait)
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    (face,) = answer["faces"]
+    assert list(face["probabilities"]) == list(EMOTIONS)
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=0.001)
+    left, top, right, bottom = face["box"]
+    assert left < 224 < right and top < 120 < bottom, "the astronaut's nose"
+    assert answer["predicted_class"] == face["emotion"]
+    assert answer["confidence"] == face["confidence"]
+    assert answer["model"] == client.get("/healthz").json()["model"]
+    assert answer["milliseconds"] > 0
+    assert answer["message"] is None
+
+
+@pytest.mark.parametrize("kind", ["CMYK", "L", "LA", "P", "I;16", "GIF", "EXIF"])
+def test_every_kind_of_photo_is_read(client, portrait, kind):
+    image = Image.open(io.BytesIO(portrait)).resize((256, 256))
+    if kind == "CMYK":
+        photo = encoded(image.convert("CMYK"))
+    elif kind == "GIF":
+        blank = Image.new("RGB", image.size)
+        photo = encoded(image, "GIF", save_all=True, append_images=[blank])
+    elif kind == "EXIF":
+        exif = Image.Exif()
+        exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+        photo = encoded(image.transpose(Image.Transpose.ROTATE_90), exif=exif)
+    elif kind == "I;16":
+        grey = np.asarray(image.convert("L")).astype(np.uint16) * 257
+        photo = encoded(Image.fromarray(grey), "PNG")
+    elif kind == "P":
+        image.putalpha(255)
+        photo = encoded(image.quantize(200), "PNG", transparency=0)
+    else:
+        photo = encoded(image.convert(kind), "PNG")
+    response = upload(client, photo)
+    assert response.status_code == 200, response.text
+    (face,) = response.json()["faces"]
+    left, top, right, bottom = face["box"]
+    assert left < 112 < right and top < 60 < bottom
+
+
+BAD = {
+    "empty": (b"", 400),
+    "text": (b"This is no photo. " * 50, 415),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', 415),
+    "pdf": (b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", 415),
+    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64, 415),
+    "no pixels": (png(0, 0), 400),
+    "bomb": (png(20_000, 20_000), 413),
+    "no data": (png(200, 200), 400),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_photo(client, name):
+    photo, statuses = BAD[name]
+    check_refusal(upload(client, photo), statuses)
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_truncated_photo(client, portrait, kind):
+    photo = encoded(Image.open(io.BytesIO(portrait)), kind)
+    check_refusal(upload(client, photo[: len(photo) // 2]), 400)
+
+
+def check_refusal(response, statuses):
+    statuses = statuses if isinstance(statuses, tuple) else (statuses,)
+    assert response.status_code in statuses, response.text
+    detail = response.json()["detail"]
+    assert isinstance(detail, str) and len(detail) > 10
+    if response.status_code == 415:
+        assert "JPEG" in detail or "multipart" in detail
+
+
+@pytest.mark.parametrize("size", [(300, 200), (1, 1), (3000, 1)])
+def test_no_face(client, size):
+    response = upload(client, encoded(Image.new("RGB", size, "teal")))
+    assert response.status_code == 200
+    answer = response.json()
+    assert answer["faces"] == [] and answer["predicted_class"] is None
+    assert "face" in answer["message"]
+
+
+def test_fifty_faces(client, portrait):
+    head = Image.open(io.BytesIO(portrait)).crop((140, 0, 310, 190)).resize((120, 134))
+    crowd = Image.new("RGB", (1200, 670))
+    for index in range(50):
+        crowd.paste(head, (index % 10 * 120, index // 10 * 134))
+    faces = upload(client, encoded(crowd)).json()["faces"]
+    assert 45 <= len(faces) <= 55
+    sizes = [(f["box"][2] - f["box"][0]) * (f["box"][3] - f["box"][1]) for f in faces]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_bad_forms(client, portrait):
+    check_refusal(upload(client, portrait, field="photo"), 400)
+    two = [("file", ("a.jpg", portrait)), ("file", ("b.jpg", portrait))]
+    check_refusal(client.post("/predict", files=two), 400)
+    check_refusal(client.post("/predict", data={"file": "text"}), 415)
+    check_refusal(client.post("/predict", files={"file": (None, "text")}), 400)
+    check_refusal(client.post("/predict", content=portrait), 415)
+    check_refusal(client.post("/predict"), 415)
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=cut"):
+        headers = {"content-type": kind}
+        for body in (b"", b"nonsense", PART, PART[:30]):
+            response = client.post("/predict", content=body, headers=headers)
+            check_refusal(response, 400)
+
+
+def test_wrong_turns(client):
+    check_refusal(client.get("/predict"), 405)
+    check_refusal(client.put("/predict"), 405)
+    assert client.get("/web/../serve.py").status_code == 404
+    assert client.get("/web/%2e%2e/serve.py").status_code == 404
+    assert client.get("/nothing").json() == {"detail": "Not Found"}
+
+
+def test_chunked_body_is_read(client, portrait):
+    body = (PART + portrait + b"\r\n--cut--\r\n",)
+    headers = {"content-type": "multipart/form-data; boundary=cut"}
+    response = client.post("/predict", content=iter(body), headers=headers)
+    assert "content-length" not in response.request.headers
+    assert len(response.json()["faces"]) == 1
+
+
+def test_too_large_is_refused_before_it_has_arrived(client):
+    declared = HEAD + b"Content-Length: 10485761\r\n\r\n"
+    assert b" 413 " in send(client, declared)
+
+
+def test_too_large_is_refused_while_it_arrives(client):
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    piece = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    chunks = [b"%x\r\n%s\r\n" % (len(PART), PART), *[piece] * 161]  # no last chunk
+    assert b" 413 " in send(client, chunked, *chunks)
+
+
+def test_slow_body_is_given_up(client, monkeypatch):
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.2)
+    assert b" 408 " in send(client, HEAD + b"Content-Length: 900\r\n\r\n" + PART)
+
+
+def test_clients_that_leave_give_their_places_back(client, portrait):
+    half = HEAD + b"Content-Length: 9000\r\n\r\n" + PART + portrait[:2000]
+    address = (client.base_url.host, client.base_url.port)
+    for _ in range(MAX_UPLOADS + 1):
+        with socket.create_connection(address) as raw:
+            raw.sendall(half)
+    deadline = time.monotonic() + 20
+    while upload(client, portrait).status_code != 200:  # until all were found gone
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_photos_never_touch_the_disk(client, portrait, monkeypatch):
+    def refuse(self):
+        raise AssertionError("a photo was written to a temporary file")
+
+    monkeypatch.setattr(SpooledTemporaryFile, "rollover", refuse)
+    photo = encoded(Image.effect_noise((1500, 1500), 99), "PNG")
+    assert len(photo) > 2**20
+    assert upload(client, photo).status_code == 200
+
+
+def test_more_requests_than_places():
+    started, release = threading.Semaphore(0), threading.Event()
+
+    def predict(photo, **_):
+        started.release()
+        assert release.wait(20)
+        return []
+
+    stub = SimpleNamespace(predict=predict, model_name="slow")
+    with (
+        running(create_app(stub, slots=1, queue=1)) as url,
+        httpx.Client(base_url=url, timeout=20) as client,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        answers = [pool.submit(upload, client, b"any") for _ in range(3)]
+        assert started.acquire(timeout=20)
+        refused = next(as_completed(answers, timeout=20)).result()
+        check_refusal(refused, 503)
+        assert int(refused.headers["retry-after"]) >= 1
+        assert client.get("/healthz").status_code == 200, "the event loop is free"
+        release.set()
+        codes = sorted(answer.result().status_code for answer in answers)
+        assert codes == [200, 200, 503]
+
+
+def test_addresses_are_off(client):
+    response = client.post("/predict-url", json={"url": "https://example.org/a.jpg"})
+    check_refusal(response, 403)
+    assert "--allow-urls" in response.text
+
+
+def test_private_addresses_are_refused(predictor):
+    with (
+        running(create_app(predictor, allow_urls=True)) as url,
+        httpx.Client(base_url=url, timeout=20) as client,
+    ):
+        urls = [f"{url}/web/icon.svg", "http://localhost/", "http://169.254.169.254/"]
+        urls += ["http://[::1]/", "file:///etc/passwd", "/etc/passwd", "", "http://"]
+        for address in urls:
+            response = client.post("/predict-url", json={"url": address})
+            check_refusal(response, (400, 403, 422))
+            assert "root:" not in response.text
+        for body in (b"{", b"[]", b'{"link": 1}', b'{"url": 1}', b"\xff"):
+            headers = {"content-type": "application/json"}
+            response = client.post("/predict-url", content=body, headers=headers)
+            check_refusal(response, (400, 422))
+
+
+def test_headers(client):
+    for path in ("/", "/docs", "/settings", "/predict"):
+        headers = client.get(path, headers={"origin": "http://evil.test"}).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert not any(name.startswith("access-control") for name in headers), path
+        assert ("unsafe" in headers["content-security-policy"]) == (path == "/docs")
+
+
+def test_page_and_docs_are_served_from_here(client):
+    assert client.get("/settings").json()["colours"] == COLOURS
+    for path in ("/", "/docs", "/web/style.css", "/web/app.js", "/web/draw.js"):
+        text = client.get(path).raise_for_status().text
+        outside = text.replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in outside and "https://" not in outside, path
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/predict", "/predict-url", "/healthz"} == set(paths)
+
+
+def test_command(portrait):
+    command = [sys.executable, "-m", "fer_utils.cli", "serve", "--port", "0"]
+    with (
+        subprocess.Popen(
+            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as server,
+        httpx.Client(timeout=60) as client,
+    ):
+        try:
+            client.base_url = server.stdout.readline().partition(" at ")[2].split()[0]
+            assert upload(client, portrait).json()["predicted_class"] == "happy"
+            with pytest.raises(FerError, match="--port"):
+                serve(port=client.base_url.port)
+        finally:
+            server.terminate()
+        assert server.stdout.read() == "", "nothing of a request is logged"
