@@ -25,7 +25,13 @@ pytest.importorskip("fastapi_offline", reason="needs the extra 'serve'")
 
 from fer_utils import limits  # noqa: E402
 from fer_utils.predict import Predictor  # noqa: E402
-from fer_utils.serve import MAX_UPLOADS, create_app, running, serve  # noqa: E402
+from fer_utils.serve import (  # noqa: E402
+    MAX_UPLOADS,
+    create_app,
+    listen,
+    running,
+    serve,
+)
 
 PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"  # 512x512
 
@@ -337,3 +343,12 @@ def test_command(portrait):
         finally:
             server.terminate()
         assert server.stdout.read() == "", "nothing of a request is logged"
+
+
+def test_answers_leave_at_once():
+    """Headers and body are two packets: Nagle's algorithm would add 40 ms between."""
+    with listen("127.0.0.1", 0) as listener:
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
