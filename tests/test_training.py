@@ -72,7 +72,9 @@ def test_a_finished_run_is_loaded_and_again_starts_anew(data, tmp_path, monkeypa
     monkeypatch.undo()
     with pytest.raises(FerError, match=r"lr = 0.004, not 0.1.*start anew"):
         train(chosen.with_(lr=0.1), *data, tmp_path)
+    (tmp_path / "thesis.txt").write_text("not ours to delete")
     assert train(chosen.with_(lr=0.1), *data, tmp_path, again=True).recipe.lr == 0.1
+    assert (tmp_path / "thesis.txt").exists()
 
 
 def test_ema_keeps_an_average(data, tmp_path):
