@@ -63,6 +63,17 @@ def test_sync_fills_and_settles(project):
     )
 
 
+def test_setup_installs_the_extras_that_it_is_tagged_with(project):
+    lesson = project / "notebooks" / "01_look.ipynb"
+    sync(project)
+    nb = nbformat.read(lesson, as_version=4)
+    assert '"fer-utils @ ' in nb.cells[1].source
+    nb.cells[1].metadata.tags += ["extra:demo"]
+    nbformat.write(nb, lesson)
+    assert lesson in sync(project)
+    assert '"fer-utils[demo] @ ' in nbformat.read(lesson, as_version=4).cells[1].source
+
+
 def test_sync_names_what_it_cannot_find(project):
     assert package_source(project, "pkg.mod.N") == "N = 3"
     with pytest.raises(SyncError, match=r"pkg/mod\.py defines no g"):

@@ -2,7 +2,7 @@
 
 * one set of metadata (no widget state, no editor's leftovers) -> every notebook;
 * pyproject.toml's Repository address and version -> every notebook's *Open in Colab*
-  badge and setup cell (tag `setup`);
+  badge and setup cell (tag `setup`; a second tag `extra:demo` installs that extra too);
 * a definition in the package -> the cell tagged `source:fer_utils.module.name`;
 * each notebook's title, first sentence and badge -> the course table in README.md,
   between `<!-- course -->` and `<!-- /course -->`.
@@ -26,7 +26,7 @@ SETUP = """\
 try:
     import fer_utils as fer
 except ModuleNotFoundError:  # on Colab, the first time
-    %pip install -q "fer-utils @ {url}/archive/refs/tags/v{version}.zip"
+    %pip install -q "fer-utils{extras} @ {url}/archive/refs/tags/v{version}.zip"
     import fer_utils as fer
 fer.setup()"""
 
@@ -95,7 +95,9 @@ def sync_notebook(nb, path: Path, root: Path, url: str, version: str) -> None:
         tags = cell.metadata.get("tags", ())
         names = [tag.removeprefix("source:") for tag in tags if tag[:7] == "source:"]
         if "setup" in tags:
-            cell.source = SETUP.format(url=url, version=version)
+            extras = ",".join(tag[6:] for tag in tags if tag.startswith("extra:"))
+            extras = f"[{extras}]" if extras else ""
+            cell.source = SETUP.format(url=url, version=version, extras=extras)
         elif names:
             cell.source = "\n\n\n".join(package_source(root, name) for name in names)
 
