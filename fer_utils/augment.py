@@ -31,6 +31,10 @@ POLICIES = {
     "light": Policy(flip=0.5, rotate=6, scale=0.06, shift=0.06),
     "standard": Policy(flip=0.5, rotate=12, scale=0.12, shift=0.12),
     "strong": Policy(flip=0.5, rotate=15, scale=0.2, shift=0.2, erase=0.5),
+    "flip-rotate": Policy(flip=0.5, rotate=10),  # as reference A
+    "too-much": Policy(
+        flip=0.5, rotate=60, scale=0.4, shift=0.3, erase=1, contrast=0.5
+    ),
 }
 
 
