@@ -184,9 +184,10 @@ def serve(
     """Load the model and serve until interrupted; `FerError` if the port is taken."""
     try:
         listener = listen(host, port)
-    except OSError as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise FerError(
-            f"cannot listen on {host}:{port} ({reason(error)}); try another --port"
+            f"cannot listen on {host}:{port} ({reason(error)}); try another --host or "
+            "--port"
         ) from None
     # Requests run side by side; more threads for one small network only wait in turns.
     torch.set_num_threads(1)

@@ -352,3 +352,11 @@ def test_answers_leave_at_once():
         accepted, _ = listener.accept()
         with client, accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("127.0.0.1", 99_999), ("a" * 300, 8000), ("nope.invalid", 8000)]
+)
+def test_where_it_cannot_listen(host, port):
+    with pytest.raises(FerError, match="cannot listen on"):
+        serve(host, port)
