@@ -10,7 +10,7 @@ from PIL import Image
 
 pytest.importorskip("fastapi_offline", reason="needs the extra 'serve'")
 
-from browser import chromium, missing
+from browser import missing
 from fer_utils.labels import EMOTIONS
 from fer_utils.predict import Predictor
 from fer_utils.serve import create_app, running
@@ -25,14 +25,6 @@ PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
 def url():
     with running(create_app(Predictor.load())) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    film = tmp_path_factory.mktemp("camera") / "portrait.mjpeg"
-    film.write_bytes(PORTRAIT.read_bytes())
-    with chromium(camera=film) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ pytest.importorskip("anywidget", reason="needs the extra 'demo'")
 
 from playwright.sync_api import expect
 
-from browser import chromium, missing
+from browser import missing
 from fer_utils.labels import COLOURS, EMOTIONS
 
 if missing():
@@ -65,14 +65,6 @@ def served(app, folder, *options):
     finally:
         process.terminate()
         process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    film = tmp_path_factory.mktemp("camera") / "portrait.mjpeg"
-    film.write_bytes(PORTRAIT.read_bytes())
-    with chromium(camera=film) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

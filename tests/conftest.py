@@ -1,0 +1,18 @@
+"""What the browser tests share."""
+
+from pathlib import Path
+
+import pytest
+
+PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A Chromium whose camera shows the portrait."""
+    from browser import chromium  # tools/; where it is missing the tests are skipped
+
+    film = tmp_path_factory.mktemp("camera") / "portrait.mjpeg"
+    film.write_bytes(PORTRAIT.read_bytes())
+    with chromium(camera=film) as running:
+        yield running
