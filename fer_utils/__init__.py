@@ -12,6 +12,7 @@ _HOME = {
     "recipe": "recipes",
     "train": "training",
     "Run": "run",
+    "records": "run",
     "Scores": "evaluation",
     "evaluate": "evaluation",
     "load_model": "models",

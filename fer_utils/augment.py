@@ -14,7 +14,8 @@ class Policy:
 
     `flip`: probability of a mirror image. `rotate`: degrees either way. `scale` and
     `shift`: share of the side either way. `erase`: probability of one grey rectangle
-    over 2 to 20 % of the image. `contrast`: share either way.
+    over 2 to 20 % of the image. `contrast` and `brightness`: share either way.
+    `invert`: probability of the negative.
     """
 
     flip: float = 0.0
@@ -23,6 +24,8 @@ class Policy:
     shift: float = 0.0
     erase: float = 0.0
     contrast: float = 0.0
+    brightness: float = 0.0
+    invert: float = 0.0
 
 
 POLICIES = {
@@ -32,6 +35,8 @@ POLICIES = {
     "standard": Policy(flip=0.5, rotate=12, scale=0.12, shift=0.12),
     "strong": Policy(flip=0.5, rotate=15, scale=0.2, shift=0.2, erase=0.5),
     "flip-rotate": Policy(flip=0.5, rotate=10),  # as reference A
+    "flip-tilt": Policy(flip=0.2, rotate=5, shift=0.05),  # as C, but no perspective
+    "invert-jitter": Policy(invert=0.2, contrast=0.4, brightness=0.4),  # as D
     "too-much": Policy(
         flip=0.5, rotate=60, scale=0.4, shift=0.3, erase=1, contrast=0.5
     ),
@@ -47,18 +52,15 @@ def augment(images: Tensor, policy: Policy, size: int | None = None) -> Tensor:
     """
     count, _, height, width = images.shape
     side = (size or height, size or width)
-    if policy != Policy() or side != (height, width):
+    moves = policy.flip or policy.rotate or policy.scale or policy.shift
+    if moves or side != (height, width):
         maps = random_affine(count, policy, images.device)
         grid = F.affine_grid(maps, [count, 1, *side], align_corners=False)
         images = F.grid_sample(
             images, grid, padding_mode="reflection", align_corners=False
         )
-    if policy.contrast:
-        factor = (
-            1 + policy.contrast * _uniform(count, images.device)[:, None, None, None]
-        )
-        mean = images.mean((1, 2, 3), keepdim=True)
-        images = (mean + (images - mean) * factor).clamp(0, 1)
+    if policy.contrast or policy.brightness or policy.invert:
+        images = random_light(images, policy)
     if policy.erase:
         images = random_erase(images, policy.erase)
     return images
@@ -78,6 +80,17 @@ def random_affine(count: int, policy: Policy, device: torch.device) -> Tensor:
     shift_x, shift_y = (2 * policy.shift * _uniform(count, device) for _ in "xy")
     rows = [cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y]
     return torch.stack(rows, 1).view(count, 2, 3)
+
+
+def random_light(images: Tensor, policy: Policy) -> Tensor:
+    """Change contrast and brightness, and turn some images into their negatives."""
+    shape, device = (len(images), 1, 1, 1), images.device
+    contrast = 1 + policy.contrast * _uniform(len(images), device).view(shape)
+    brightness = 1 + policy.brightness * _uniform(len(images), device).view(shape)
+    mean = images.mean((1, 2, 3), keepdim=True)
+    images = ((mean + (images - mean) * contrast) * brightness).clamp(0, 1)
+    negative = torch.rand(shape, device=device) < policy.invert
+    return torch.where(negative, 1 - images, images)
 
 
 def random_erase(images: Tensor, probability: float) -> Tensor:

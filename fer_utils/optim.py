@@ -51,5 +51,7 @@ def make_scheduler(recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int)
     if recipe.schedule == "cosine":
         return lr_scheduler.CosineAnnealingLR(optimizer, total)
     if recipe.schedule == "plateau":
-        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=3)
+        return lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=0.5, patience=recipe.patience
+        )
     return lr_scheduler.ConstantLR(optimizer, factor=1.0)

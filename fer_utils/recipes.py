@@ -17,6 +17,7 @@ from .networks import NETWORKS
 VALID = {
     "model": tuple(NETWORKS),
     "input_size": (24, 512),
+    "early_size": (0, 512),
     "protocol": PROTOCOLS,
     "epochs": (1, 10_000),
     "batch_size": (2, 65_536),
@@ -26,6 +27,7 @@ VALID = {
     "weight_decay": (0, 10),
     "schedule": ("constant", "cosine", "onecycle", "plateau"),
     "warmup": (0, 0.95),
+    "patience": (0, 100),
     "label_smoothing": (0, 0.9),
     "class_weights": ("none", "balanced"),
     "augment": tuple(POLICIES),
@@ -56,6 +58,7 @@ class Recipe:
     why: str = ""
     model: str = "compact-cnn"
     input_size: int = 48  # pixels a side, as the network sees them
+    early_size: int = 0  # the same in the first half of the epochs, 0: no different
     classes: str = "all"  # see labels.parse_classes
     protocol: str = "official"  # see FER2013.split
     epochs: int = 24
@@ -66,6 +69,7 @@ class Recipe:
     weight_decay: float = 1e-2
     schedule: str = "onecycle"
     warmup: float = 0.25  # share of the steps until one-cycle's peak
+    patience: int = 3  # epochs without a better loss before plateau halves the rate
     label_smoothing: float = 0.1
     class_weights: str = "none"
     augment: str = "standard"  # see augment.POLICIES
@@ -99,6 +103,8 @@ class Recipe:
                 continue
             raise FerError(f"recipe {self.name!r}: {key} = {value!r}, want {expected}")
         parse_classes(self.classes)
+        if 0 < self.early_size < VALID["input_size"][0]:
+            raise FerError(f"recipe {self.name!r}: early_size: 0, or 24 and more")
         if self.views and (self.unfreeze or self.ema or self.mixup or self.cutmix):
             raise FerError(
                 f"recipe {self.name!r}: views caches features, so it wants "
@@ -128,13 +134,23 @@ def recipe(name: str, profile_name: str | None = None, /, **changes: Any) -> Rec
     """Return a named recipe, as the profile wants it, with `changes` on top.
 
     A recipe's table may hold tables `full`, `cpu` and `quick` that say what a profile
-    does differently. Raises `FerError` for unknown names, keys and values.
+    does differently, and `like`, another recipe that says all the rest. Raises
+    `FerError` for unknown names, keys and values.
     """
-    if name not in _tables():
-        raise FerError(f"no recipe {name!r}; recipes: {', '.join(recipe_names())}")
     chosen = profile_name or profile()
     if chosen not in PROFILES:
         raise FerError(f"no profile {chosen!r}; profiles: {', '.join(PROFILES)}")
-    table = dict(_tables()[name])
-    by_profile = {p: table.pop(p, {}) for p in PROFILES}
-    return Recipe(name).with_(**{**table, **by_profile[chosen], **changes})
+    common, special = _settings(name, chosen)
+    return Recipe(name).with_(**{**common, **special, **changes})
+
+
+def _settings(name: str, profile_name: str) -> tuple[dict, dict]:
+    """Return a recipe's settings for all profiles, and those for this one alone."""
+    if name not in _tables():
+        raise FerError(f"no recipe {name!r}; recipes: {', '.join(recipe_names())}")
+    common = dict(_tables()[name])
+    special = {p: common.pop(p, {}) for p in PROFILES}[profile_name]
+    if "like" in common:
+        base = _settings(common.pop("like"), profile_name)
+        common, special = base[0] | common, base[1] | special
+    return common, special

@@ -205,6 +205,21 @@ class Run:
             ) from None
 
 
+def records() -> dict[str, Run]:
+    """Return the finished runs that came with the course, by name: all but weights.
+
+    They are what the report is drawn from (`report/runs`), and stand in for trainings
+    that take too long to repeat in a lesson.
+    """
+    package = Path(__file__).parent
+    folders = (package.parent / "report" / "runs", package / "records")
+    home = next(folder for folder in folders if folder.is_dir())
+    return {
+        path.parent.name: Run.load(path.parent)
+        for path in sorted(home.glob("*/run.json"))
+    }
+
+
 def _read_record(text: str) -> dict[str, Any]:
     """Return the record in a JSON text; `ValueError` or `TypeError` if it is none."""
     record = json.loads(text)

@@ -53,6 +53,7 @@ def train(
     done = fit.steps * len(run.history)
     with tqdm(total=steps, initial=done, desc=folder.name, disable=not main) as bar:
         for epoch in range(len(run.history), recipe.epochs):
+            fit.start_epoch(epoch)
             lr = fit.optimizer.param_groups[0]["lr"]
             train_loss = train_epoch(fit, epoch, bar)
             val_loss, val_accuracy = validate_epoch(fit.judged, *fit.val, fit.autocast)

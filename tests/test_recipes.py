@@ -22,6 +22,13 @@ def test_the_profile_changes_the_recipe():
     assert recipe("compact-cnn", epochs=3).epochs == 3, "changes come last"
 
 
+def test_like_takes_over_all_that_is_not_said():
+    top, below = recipe("c-augmented", "full"), recipe("c-discriminative", "full")
+    same = {"augment": below.augment, "epochs": below.epochs}
+    assert top.with_(name=below.name, why=below.why, **same) == below != top
+    assert recipe("d-max", "cpu").epochs == recipe("d-avg", "cpu").epochs
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -42,6 +49,7 @@ def test_the_profile_changes_the_recipe():
         ({"augment": "wild"}, "want one of none, flip"),
         ({"classes": "happy, bored"}, "bored' is no expression"),
         ({"classes": "happy"}, "at least two"),
+        ({"early_size": 8}, "early_size: 0, or 24 and more"),
     ],
     ids=str,
 )

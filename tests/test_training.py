@@ -41,6 +41,19 @@ def assert_same_weights(run, other) -> None:
 # Learning -------------------------------------------------------------------------
 
 
+def test_small_pictures_come_first(data, tmp_path, monkeypatch):
+    sizes, original = [], training.train_epoch
+
+    def spy(fit, epoch, bar):
+        sizes.append((fit.recognizer.input_size, fit.kept.input_size))
+        return original(fit, epoch, bar)
+
+    monkeypatch.setattr(training, "train_epoch", spy)
+    chosen = SMALL.with_(epochs=4, early_size=24, input_size=32, ema=0.9, keep="last")
+    run = train(chosen, *data, tmp_path)
+    assert sizes == [(24, 24)] * 2 + [(32, 32)] * 2 and run.model.input_size == 32
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -50,6 +63,7 @@ def assert_same_weights(run, other) -> None:
         {"optimizer": "sgd", "schedule": "plateau", "cutmix": 1.0, "lr": 0.05},
         {"class_weights": "balanced", "classes": "angry+disgust, happy, sad"},
         {"input_size": 32, "keep": "last", "label_smoothing": 0.0},
+        {"early_size": 24, "ema": 0.9},
     ],
     ids=str,
 )

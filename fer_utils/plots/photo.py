@@ -1,0 +1,84 @@
+"""Figures of the way from a photo to an answer."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from ..faces import Found, crop_faces
+from .style import ACCENT, SOFT, STYLE, Picture, colour, picture
+
+
+@rc_context(STYLE)
+def stock_image(image: Image.Image, found: Sequence[Found]) -> Picture:
+    """A photo with what the detector found: boxes, landmarks, confidences."""
+    figure, ((axis,),) = picture(5, 5 * image.height / image.width)
+    axis.imshow(image)
+    axis.axis("off")
+    for face in found:
+        _box(axis, face)
+        axis.plot(*face.landmarks.T, "o", color="white", mec=ACCENT, markersize=6)
+        axis.text(
+            face.box[0], face.box[1] - 6, f"face, {face.confidence:.2%}", va="bottom",
+            color="white", backgroundcolor=ACCENT, fontsize=8,
+        )  # fmt: skip
+    return figure
+
+
+@rc_context(STYLE)
+def inference_process(
+    image: Image.Image, face: Found, probabilities: dict[str, float]
+) -> Picture:
+    """From a photo to an answer: box, upright crop, grey 48×48, seven bars."""
+    figure, (axes,) = picture(12, 2.7, 1, 5, width_ratios=[1, 1, 1, 1, 1.25])
+    figure.get_layout_engine().set(wspace=0.12)
+    corners = np.reshape(face.box, (2, 2))
+    near = corners.mean(0) + np.ptp(corners, axis=0).max() * np.array([[-0.8], [0.8]])
+    # In colour, crop by crop of each band.
+    bands = image.convert("RGB").split()
+    upright = np.stack([crop_faces(band, [face])[0] for band in bands], axis=-1)
+    (grey,) = crop_faces(image, [face])
+    shown = [image, image, upright, grey]
+    titles = ["1 photo", "2 face found", "3 upright, 48×48", "4 grey"]
+    for axis, picture_, title in zip(axes, shown, titles, strict=False):
+        axis.imshow(picture_)
+        axis.set_title(title)
+        axis.axis("off")
+    for axis in axes[:2]:
+        _box(axis, face)
+    axes[1].set(xlim=near[:, 0], ylim=near[::-1, 1])
+    for left, right in pairwise(axes[:4]):
+        arrow = {"arrowstyle": "->", "color": SOFT, "linewidth": 1.5}
+        ends = {"xycoords": right.transAxes, "textcoords": left.transAxes}
+        left.annotate("", (0, 0.5), (1, 0.5), arrowprops=arrow, **ends)
+    _seven(axes[4], probabilities, "5 seven probabilities")
+    return figure
+
+
+@rc_context(STYLE)
+def answers(named: dict[str, dict[str, float]]) -> Picture:
+    """The bars of several answers side by side, on one scale, in the model's order."""
+    figure, (axes,) = picture(3.1 * len(named), 2.4, 1, len(named), sharey=True)
+    for axis, (title, probabilities) in zip(axes, named.items(), strict=True):
+        _seven(axis, probabilities, title)
+    return figure
+
+
+def _box(axis: Axes, face: Found) -> None:
+    left, top, right, bottom = face.box
+    size = (right - left, bottom - top)
+    axis.add_patch(Rectangle((left, top), *size, fill=False, color=ACCENT, lw=2))
+
+
+def _seven(axis: Axes, probabilities: dict[str, float], title: str) -> None:
+    names, values = [*probabilities], [*probabilities.values()]
+    drawn = axis.barh(names, values, color=[colour(name) for name in names])
+    axis.bar_label(drawn, [f"{value:.0%}" for value in values], padding=3, fontsize=8)
+    axis.set(title=title, xlim=(0, 1.15), xticks=[])
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.spines["bottom"].set_visible(False)
+    axis.grid(visible=False)
