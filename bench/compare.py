@@ -1,0 +1,248 @@
+"""Ours beside the usual way, both in one run: a table, kept in report/runs/bench.json.
+
+    FER_DATA=path/of/fer2013 python bench/compare.py [--quick]
+
+Sides take turns, and the ratio is taken turn by turn: on a machine that others use too,
+a ratio holds where seconds do not. "The usual way" is that of the references: images
+opened, resized and augmented one by one (PIL, DataLoader), all gradients computed for a
+frozen network, EfficientNet-B0 at 224 pixels. `--quick` shows that everything runs.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import head
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+import fer_utils as fer
+from fer_utils.augment import POLICIES, augment
+from fer_utils.config import device, hardware, write_whole
+from fer_utils.fit import best_precision
+from fer_utils.models import Recognizer
+from fer_utils.predict import Predictor
+
+RECORD = Path(__file__).parents[1] / "report" / "runs" / "bench.json"
+BATCH = 128
+MOVES = v2.Compose(
+    [
+        v2.RandomHorizontalFlip(),
+        v2.RandomAffine(12, (0.12, 0.12), (0.88, 1.12)),
+    ]
+)
+TENSOR = v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def row(what: str, usual: Callable, ours: Callable, turns: int) -> dict:
+    """Time both sides in turn, after one turn to warm up."""
+    usual(), ours()
+    pairs = [(seconds(usual), seconds(ours)) for _ in tqdm(range(turns), what)]
+    return entry(what, "s", pairs)
+
+
+def entry(what: str, unit: str, pairs: list[tuple[float, float]]) -> dict:
+    """A row of the table: medians of both sides, and of the ratio turn by turn."""
+    usual, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    return {
+        "what": what,
+        "unit": unit,
+        "usual": round(usual, 5),
+        "ours": round(ours, 5),
+        "ratio": round(ratio, 2),
+        "turns": len(pairs),
+    }
+
+
+def pipeline(images: np.ndarray, turns: int) -> list[dict]:
+    """One batch augmented: file by file, torchvision on the batch, ours."""
+    files = head.Files(Part(images), images.shape[-1])
+    files.transform = v2.Compose([v2.Grayscale(), MOVES, TENSOR])
+    batch = torch.from_numpy(images).unsqueeze(1).to(device()) / 255
+
+    def one_by_one():
+        return next(iter(DataLoader(files, len(images))))
+
+    def ours():
+        return augment(batch, POLICIES["standard"])
+
+    name = f"augment {len(images)} images"
+    return [
+        row(f"{name}: DataLoader and PIL", one_by_one, ours, turns),
+        row(f"{name}: torchvision, per batch", lambda: MOVES(batch), ours, turns),
+    ]
+
+
+class Part:
+    """What head.Files wants of a data set."""
+
+    def __init__(self, images: np.ndarray):
+        self.images, self.labels = images, np.zeros(len(images), np.int64)
+
+
+def epoch(images: np.ndarray, turns: int) -> dict:
+    """One training step of resnet18-48 on a batch, input pipeline included."""
+    labels = torch.zeros(len(images), dtype=torch.long, device=device())
+    files = head.Files(Part(images), images.shape[-1])
+    files.transform = v2.Compose([v2.Grayscale(), MOVES, TENSOR])
+    resident = torch.from_numpy(images).unsqueeze(1).to(device())
+    precision = best_precision(device())
+
+    def trainer(layout: torch.memory_format, mixed: bool) -> Callable:
+        torch.manual_seed(0)
+        model = Recognizer("resnet18-48").to(device(), memory_format=layout).train()
+        optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
+
+        def step(batch: torch.Tensor) -> None:
+            optimizer.zero_grad()
+            with torch.autocast(device().type, precision, enabled=mixed):
+                logits = model(batch)
+            F.cross_entropy(logits.float(), labels).backward()
+            optimizer.step()
+
+        return step
+
+    slow = trainer(torch.contiguous_format, False)
+    fast = trainer(torch.channels_last, precision == torch.bfloat16)
+    return row(
+        f"train resnet18-48 on {len(images)} images",
+        lambda: slow(next(iter(DataLoader(files, len(images))))[0].to(device())),
+        lambda: fast(augment(resident.float() / 255, POLICIES["standard"])),
+        turns,
+    )
+
+
+@torch.inference_mode()
+def inference(turns: int, sizes=(1, 8, 64)) -> list[dict]:
+    """A face's answer: EfficientNet-B0 at 224 (reference A) beside the shipped one."""
+    predictor = Predictor.load()
+    usual = Recognizer("efficientnet-b0", input_size=224).eval()
+    rows = []
+    for size in sizes:
+        faces = torch.randint(0, 256, (size, 1, 48, 48), dtype=torch.uint8)
+        model = predictor.model
+        sides = [lambda m=m, f=faces: m(f).softmax(1) for m in (usual, model)]
+        rows.append(row(f"recognise {size} faces at once", *sides, turns))
+    return rows
+
+
+MEMORY = """
+import resource, sys, torch
+from fer_utils.models import Recognizer
+name, size, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+model = Recognizer(name, input_size=size).to(memory_format=torch.channels_last).train()
+optimizer = torch.optim.Adam(model.parameters())
+for _ in range(2):
+    optimizer.zero_grad()
+    model(torch.rand(batch, 1, 48, 48)).logsumexp(1).sum().backward()
+    optimizer.step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+"""
+
+
+def peak_memory() -> dict:
+    """Training all layers: reference A's network and batch, and the shipped one's."""
+    sides = []
+    for side in (("efficientnet-b0", "224", "64"), ("compact-cnn", "48", "128")):
+        command = [sys.executable, "-c", MEMORY, *side]
+        sides.append(float(subprocess.check_output(command, text=True)))
+    return entry("peak memory of a training, B0 / shipped", "MB", [tuple(sides)])
+
+
+def head_training(data: fer.FER2013, count: int) -> dict:
+    """20 epochs of a head on a frozen Lite0 at 112 pixels: see bench/head.py."""
+    train, val, _ = data.split()
+    rng = np.random.default_rng(0)
+    train = train.select(rng.permutation(len(train))[:count])
+    val = val.select(rng.permutation(len(val))[: count // 2])
+    ours, accuracy = head.ours(train, val, 112)
+    usual, other = head.theirs(train, val, 112)
+    found = entry(f"20 epochs of a head, {count} images", "s", [(usual, ours)])
+    return found | {
+        "val_accuracy": {"usual": round(other, 4), "ours": round(accuracy, 4)}
+    }
+
+
+def time_to(levels=(0.60, 0.659)) -> list[dict]:
+    """Seconds until a training on record first reached an accuracy on its val part."""
+    found = []
+    for name, run in fer.records().items():
+        for level in levels:
+            passed = 0.0
+            for epoch_ in run.history:
+                passed += epoch_["seconds"]
+                if epoch_["val_accuracy"] >= level:
+                    where = run.record["hardware"]
+                    found.append(
+                        {
+                            "run": name,
+                            "val_accuracy": level,
+                            "seconds": round(passed),
+                            "cpu": where["cpu"],
+                            "threads": where["threads"],
+                        }
+                    )
+                    break
+    return found
+
+
+def show(rows: list[dict]) -> str:
+    lines = [f"{'':48}{'usual':>10}{'ours':>10}{'ratio':>9}"]
+    for r in rows:
+        scale, unit = (
+            (1000, "ms") if r["unit"] == "s" and r["usual"] < 1 else (1, r["unit"])
+        )
+        lines.append(
+            f"{r['what']:48}{r['usual'] * scale:10.1f}{r['ours'] * scale:10.1f}"
+            f"{r['ratio']:8.1f}× {unit}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="seconds; no record")
+    quick = parser.parse_args().quick
+    data = fer.load_fer2013()
+    images = data.split().train.images[: 32 if quick else BATCH]
+    turns = 1 if quick else 9
+    rows = pipeline(images, turns)
+    rows.append(epoch(images, turns))
+    rows += inference(turns)
+    rows.append(peak_memory())
+    rows.append(head_training(data, 64 if quick else 512))
+    print(f"\n{hardware()}\n{show(rows)}")
+    if quick:
+        return
+    record = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "hardware": hardware(),
+        "data": data.source,
+        "rows": rows,
+        "time_to": time_to(),
+    }
+    write_whole(RECORD, (json.dumps(record, indent=1) + "\n").encode())
+    print(f"kept in {RECORD.name}")
+
+
+if __name__ == "__main__":
+    main()
