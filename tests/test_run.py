@@ -15,7 +15,7 @@ from fer_utils import models, run
 from fer_utils.config import FerError, write_whole
 from fer_utils.models import Recognizer
 from fer_utils.recipes import Recipe
-from fer_utils.run import FILES, Run, records
+from fer_utils.run import FILES, Run
 
 RECIPE = Recipe("tiny", epochs=3)
 ENTRY = {"val_accuracy": 0.5, "seconds": 1.0}
@@ -242,11 +242,3 @@ def test_checkpoint_of_another_recipe(one_epoch):
     other = Run.open(one_epoch.folder, RECIPE.with_(lr=0.1), tiny(14), tiny(14, 1))
     with pytest.raises(FerError, match=r"lr = 0.004, not 0.1"):
         other.resume(torch.device("cpu"), pytest.fail)
-
-
-def test_the_records_of_the_course():
-    found = records()
-    assert {"compact-cnn", "a-head"} <= found.keys()
-    for name, one in found.items():
-        assert one.finished and one.recipe.name == name.partition("-seed")[0], name
-        assert one.record["scores"] and one.predictions(), name

@@ -1,0 +1,72 @@
+"""Runs on record: every score follows from stored predictions, and is good enough."""
+
+import numpy as np
+import pytest
+
+from fer_utils.run import records
+
+RECORDS = records()
+# What the course promises of its cpu profile: a floor under the accuracy of a part.
+FLOORS = {
+    ("a-head", "val"): 0.45,
+    ("a-fine-tuned", "val"): 0.60,
+    ("a-fine-tuned", "test"): 0.60,
+    ("custom-cnn", "test"): 0.659,
+    ("resnet9", "test"): 0.659,
+    ("d-avg", "test"): 0.81,
+}
+
+
+def accuracy(name: str, part: str = "val") -> float:
+    if name not in RECORDS:
+        pytest.skip(f"{name} is not on record")
+    return RECORDS[name].record["scores"][part]["accuracy"]
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_scores_follow_from_the_predictions(name):
+    run = RECORDS[name]
+    stored = run.predictions()
+    for part, scores in run.record["scores"].items():
+        probabilities = stored[f"{part}_probabilities"].astype(np.float64)
+        labels, clean = stored[f"{part}_labels"], stored[f"{part}_clean"]
+        right = probabilities.argmax(1) == labels
+        assert (
+            len(labels) == scores["count"] and clean.sum() == scores["clean"]["count"]
+        )
+        # Stored in half precision: near ties may fall the other way.
+        assert right.mean() == pytest.approx(scores["accuracy"], abs=2e-3)
+        assert right[clean].mean() == pytest.approx(
+            scores["clean"]["accuracy"], abs=2e-3
+        )
+        rows = np.array(scores["confusion"])
+        assert np.trace(rows) / rows.sum() == pytest.approx(
+            scores["accuracy"], abs=1e-4
+        )
+        assert np.array_equal(rows.sum(1), np.bincount(labels, minlength=len(rows)))
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_says_where_and_how_long(name):
+    run = RECORDS[name]
+    assert run.finished and run.recipe.name == name.partition("-seed")[0]
+    assert run.record["seconds"] == pytest.approx(
+        sum(epoch["seconds"] for epoch in run.history), abs=0.2
+    )
+    assert run.record["hardware"]["torch"] and run.record["hardware"]["cpu"]
+    assert run.record["data"]["source"] != "the embedded sample", "real FER2013 only"
+
+
+@pytest.mark.parametrize(("name", "part"), FLOORS)
+def test_floor(name, part):
+    assert accuracy(name, part) >= FLOORS[name, part]
+
+
+def test_the_ladder_keeps_its_order():
+    rungs = "c-linear", "c-one-rate", "c-discriminative", "c-augmented"
+    values = [accuracy(name) for name in rungs]
+    assert values == sorted(values) and len(set(values)) == len(values)
+
+
+def test_one_cycle_fails_and_is_cured():
+    assert accuracy("one-cycle-too-high") < 0.35 < 0.5 < accuracy("one-cycle-cured")
