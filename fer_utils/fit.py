@@ -1,7 +1,6 @@
 """The state of a training: network, optimiser, schedule, and the data on the device."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +10,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from .augment import POLICIES, Policy, augment
-from .config import FerError, config
+from .config import FerError
 from .data import FER2013
 from .models import Recognizer, freeze
 from .optim import make_optimizer, make_scheduler
 from .recipes import Recipe
 from .run import Run
+from .targets import find_run, targets
 
 
 class Fit:
@@ -32,6 +32,7 @@ class Fit:
         # uint8 faces of all FER2013 take 83 MB: they move to the device once, and no
         # step waits for a worker process, a decoder or a copy.
         self.images, self.labels = to_device(train, self.device)
+        self.targets = targets(recipe, train, self.device)
         self.val = to_device(val, self.device)
         self.steps = max(1, len(self.labels) // recipe.batch_size)
         if min(len(self.labels), recipe.batch_size) < accelerator.num_processes:
@@ -187,9 +188,7 @@ def first_model(recipe: Recipe, classes: tuple[str, ...]) -> Recognizer:
     if not recipe.start:
         size, pretrained = recipe.input_size, recipe.pretrained
         return Recognizer(recipe.model, classes, size, pretrained)
-    folder = Path(recipe.start)
-    if not folder.is_dir():
-        folder = config.runs / f"{recipe.start}-seed{recipe.seed}"
+    folder = find_run(recipe.start, recipe.seed)
     model = Run.load(folder).model
     if (model.name, model.classes) != (recipe.model, classes):
         raise FerError(

@@ -19,6 +19,8 @@ VALID = {
     "input_size": (24, 512),
     "early_size": (0, 512),
     "protocol": PROTOCOLS,
+    "labels": ("fer", "fer+"),
+    "teacher_weight": (0, 1),
     "epochs": (1, 10_000),
     "batch_size": (2, 65_536),
     "optimizer": ("adamw", "adam", "sgd"),
@@ -61,6 +63,9 @@ class Recipe:
     early_size: int = 0  # the same in the first half of the epochs, 0: no different
     classes: str = "all"  # see labels.parse_classes
     protocol: str = "official"  # see FER2013.split
+    labels: str = "fer"  # fer+: learn the shares of people's votes (FER_VOTES)
+    teacher: str = ""  # learn from what these runs say, too: see targets.answers
+    teacher_weight: float = 0.7  # its share of what is learned
     epochs: int = 24
     batch_size: int = 128
     optimizer: str = "adamw"

@@ -103,7 +103,7 @@ def train_epoch(fit: Fit, epoch: int, bar: tqdm) -> float:
     total = torch.zeros((), device=fit.device)
     count = 0
     for rows in fit.batches(epoch):
-        images, labels = fit.mix(fit.inputs(rows), fit.labels[rows])
+        images, labels = fit.mix(fit.inputs(rows), fit.targets[rows])
         with fit.autocast():
             logits = fit.model(images)
         loss = fit.loss(logits.float(), labels)
