@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from .augment import POLICIES, Policy, augment
 from .config import FerError
 from .data import FER2013
-from .models import Recognizer, freeze
+from .models import Recognizer, freeze, load_model
 from .optim import make_optimizer, make_scheduler
 from .recipes import Recipe
 from .run import Run
@@ -188,15 +188,25 @@ def first_model(recipe: Recipe, classes: tuple[str, ...]) -> Recognizer:
     if not recipe.start:
         size, pretrained = recipe.input_size, recipe.pretrained
         return Recognizer(recipe.model, classes, size, pretrained)
-    folder = find_run(recipe.start, recipe.seed)
-    model = Run.load(folder).model
-    if (model.name, model.classes) != (recipe.model, classes):
+    earlier = load_model() if recipe.start == "shipped" else _of_run(recipe)
+    model = Recognizer(recipe.model, classes, recipe.input_size)
+    known = earlier.state_dict()
+    if earlier.classes != classes:  # the head has to begin anew
+        known = {k: v for k, v in known.items() if not k.startswith("net.head.")}
+    try:
+        missing, surplus = model.load_state_dict(known, strict=False)
+    except RuntimeError:  # shapes
+        missing = surplus = [recipe.model]
+    if surplus or any(not key.startswith("net.head.") for key in missing):
         raise FerError(
-            f"{recipe.name}: starts from {folder}, a {model.name} with the classes "
-            f"{', '.join(model.classes)}, but wants a {recipe.model}"
+            f"{recipe.name}: starts from {recipe.start}, a {earlier.name}, but wants a "
+            f"{recipe.model}"
         )
-    model.input_size = recipe.input_size
     return model
+
+
+def _of_run(recipe: Recipe) -> Recognizer:
+    return Run.load(find_run(recipe.start, recipe.seed)).model
 
 
 def to_device(data: FER2013, device: torch.device) -> tuple[Tensor, Tensor]:

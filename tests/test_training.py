@@ -14,7 +14,7 @@ from tiny import tiny
 
 from fer_utils import training
 from fer_utils.config import FerError
-from fer_utils.models import Recognizer, freeze
+from fer_utils.models import Recognizer, freeze, load_model
 from fer_utils.optim import make_optimizer, make_scheduler
 from fer_utils.recipes import Recipe
 from fer_utils.training import Fit, train
@@ -398,3 +398,16 @@ def test_more_processes_than_images_in_a_batch(data):
     many = SimpleNamespace(device=torch.device("cpu"), num_processes=17)
     with pytest.raises(FerError, match=r"cannot feed 17 processes: raise batch_size"):
         Fit(SMALL, *data, many)
+
+
+def test_start_from_the_shipped_network_with_other_classes():
+    two = [tiny(28, seed, ("happy", "sad")) for seed in (0, 1)]
+    chosen = SMALL.with_(model="compact-cnn-max", start="shipped", classes="happy, sad")
+    fit = Fit(chosen, *two, training.Accelerator(cpu=True))
+    shipped, new = load_model().state_dict(), fit.kept.state_dict()
+    same = {
+        k
+        for k, v in new.items()
+        if v.shape == shipped[k].shape and torch.equal(v, shipped[k])
+    }
+    assert new.keys() - same == {"net.head.1.weight", "net.head.1.bias"}
