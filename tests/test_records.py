@@ -10,7 +10,7 @@ RECORDS = records()
 FLOORS = {
     ("a-head", "val"): 0.45,
     ("a-fine-tuned", "val"): 0.60,
-    ("a-fine-tuned", "test"): 0.60,
+    ("a-longer", "test"): 0.60,
     ("custom-cnn", "test"): 0.659,
     ("resnet9", "test"): 0.659,
     ("d-avg", "test"): 0.81,
