@@ -14,6 +14,7 @@ FLOORS = {
     ("custom-cnn", "test"): 0.659,
     ("resnet9", "test"): 0.659,
     ("d-avg", "test"): 0.81,
+    ("g-vgg16", "val"): 0.26,  # above saying the most frequent class, always
 }
 
 
@@ -62,10 +63,11 @@ def test_floor(name, part):
     assert accuracy(name, part) >= FLOORS[name, part]
 
 
-def test_the_ladder_keeps_its_order():
-    rungs = "c-linear", "c-one-rate", "c-discriminative", "c-augmented"
-    values = [accuracy(name) for name in rungs]
-    assert values == sorted(values) and len(set(values)) == len(values)
+def test_the_ladder_rises():
+    """Within two epochs, one rate and two differ by less than a run from the next."""
+    middle = [accuracy(name) for name in ("c-one-rate", "c-discriminative")]
+    assert accuracy("c-linear") < min(middle) - 0.05
+    assert max(middle) < accuracy("c-augmented")
 
 
 def test_one_cycle_fails_and_is_cured():
