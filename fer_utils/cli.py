@@ -1,6 +1,7 @@
 """The command line `fer`: data, training, evaluation, prediction, service."""
 
 import os
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .config import FerError, profile
+from .config import FerError, config, profile
 
 app = typer.Typer(
     help="Facial expression recognition on FER2013.",
@@ -119,6 +120,57 @@ def train(
             evaluate_run(run, data, part)
         print_scores(part, run.record["scores"][part])
     print(f"kept in {run.folder}")
+
+
+@app.command()
+def suite(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="RECIPE", help="These only.")
+    ] = None,
+    chosen: Annotated[
+        str | None, typer.Option("--profile", help="full or cpu [by hardware].")
+    ] = None,
+    source: Source = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Where records are kept [report/runs].")
+    ] = None,
+) -> None:
+    """Train every recipe on record again, and draw the report from the new runs.
+
+    What is finished is skipped, what was stopped goes on.
+    """
+    from .data import load_fer2013
+    from .suite import COURSE, RECORDS, duration, plan, run_suite, train_apart
+
+    chosen = chosen or profile()
+    data = load_fer2013(source)
+    clone = records is None and RECORDS.is_dir()
+    if records is None:
+        records = RECORDS if clone else config.runs / "records"
+        if chosen == "quick" or data.source == "the embedded sample":
+            raise FerError(
+                f"profile {chosen}, {data.source}: no scores to keep on record. Set "
+                "FER_DATA and --profile cpu or full, or name a folder with --records"
+            )
+    jobs = plan(names or (), chosen, records)
+    known = [job.before["seconds"] for job in jobs if job.before]
+    print(f"{data}\nprofile {chosen}: {len(jobs)} trainings, records in {records}")
+    print(f"{len(known)} of them are on record; they took {duration(sum(known))}")
+    try:
+        failed = run_suite(jobs, data, lambda job: train_apart(job, chosen, source))
+    except KeyboardInterrupt:
+        print("\nfer: stopped; the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(f"\n{len(jobs) - len(failed)} of {len(jobs)} records kept in {records}")
+    script = COURSE / "tools" / "report.py"
+    if clone and script.exists() and subprocess.call([sys.executable, script]):
+        failed.append("the report")
+    if failed:
+        print(
+            "fer: the same command tries again what failed:\n  " + "\n  ".join(failed),
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,12 +1,13 @@
 """Probabilities → scores: per class, calibrated or not, on the full and clean test."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from .confidence import answers, calibration_error
 from .config import FerError, device
 from .data import FER2013
 from .models import Recognizer
@@ -46,25 +47,34 @@ def evaluate(model: Recognizer, data: FER2013, flip: bool = True) -> Scores:
 
 @torch.inference_mode()
 def predict_probabilities(
-    model: Recognizer, images: np.ndarray, flip: bool = True, progress: bool = False
+    model: Recognizer,
+    images: np.ndarray,
+    flip: bool = True,
+    progress: bool = False,
+    crop: int = 0,
 ) -> np.ndarray:
     """Return float32 [N,classes] for uint8 images [N,H,W].
 
     With `flip`, the mean of what the model says of each image and its mirror image:
-    an expression has no left or right, so the two guesses are equally good.
+    an expression has no left or right, so the two guesses are equally good. `crop`
+    averages over five squares of so many pixels a side (corners and middle), 0 takes
+    the whole image; both together are the ten crops of Krizhevsky et al. (2012).
     """
+    from torchvision.transforms.functional import five_crop
+
+    if not 0 <= crop <= min(images.shape[1:]):
+        raise FerError(f"crop {crop}: 0, or at most the side of the images")
     device = next(model.parameters()).device
     model.eval()
     parts = []
     batches = torch.from_numpy(images).unsqueeze(1).split(256)
     for batch in tqdm(batches, disable=not progress, leave=False):
         batch = batch.to(device, memory_format=torch.channels_last)
-        probabilities = model(batch).float().softmax(1)
+        views = five_crop(batch, [crop, crop]) if crop else [batch]
         if flip:
-            probabilities = (
-                probabilities + model(batch.flip(3)).float().softmax(1)
-            ) / 2
-        parts.append(probabilities.cpu())
+            views = [*views, *(view.flip(3) for view in views)]
+        each = torch.stack([model(view).float().softmax(1) for view in views])
+        parts.append(each.mean(0).cpu())
     return torch.cat(parts).numpy()
 
 
@@ -129,15 +139,57 @@ def _plain(value: Any) -> float | int:
     )
 
 
-def calibration_error(
-    probabilities: np.ndarray, labels: np.ndarray, bins: int = 15
-) -> float:
-    """Mean gap between confidence and accuracy (Guo et al., 2017, arXiv:1706.04599)."""
-    confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == labels
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(place, confidence - right, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
+def second_choices(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return int64 [classes,classes]: images of class i whose second guess is j.
+
+    `probabilities` [N,classes], `labels` int [N]. The diagonal is what the top-2
+    accuracy adds to the accuracy.
+    """
+    answers(probabilities, labels)
+    second = np.argsort(-np.asarray(probabilities), axis=1, kind="stable")[:, 1]
+    counts = np.zeros((np.shape(probabilities)[1],) * 2, np.int64)
+    np.add.at(counts, (labels, second), 1)
+    return counts
+
+
+def interval(accuracy: float, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Return bounds that hold the true accuracy in a share `level` of all such tests.
+
+    `accuracy` was measured on `count` images. Wilson's interval (1927), which stays
+    within 0..1.
+    """
+    from scipy.stats import binomtest
+
+    if not 0 <= accuracy <= 1 or count < 1 or not 0 < level < 1:
+        raise FerError(
+            f"accuracy {accuracy}, count {count}, level {level}: want a share of at "
+            "least one image and a level between 0 and 1"
+        )
+    found = binomtest(round(accuracy * count), count)
+    return tuple(map(float, found.proportion_ci(level, "wilson")))
+
+
+class Comparison(NamedTuple):
+    """Two recognisers on the same images; what both got right or wrong says nothing."""
+
+    first_only: int  # images that only the first got right
+    second_only: int
+    p_value: float  # how often chance alone splits them at least so unevenly
+
+
+def compare(first: np.ndarray, second: np.ndarray) -> Comparison:
+    """Compare who was right, bool [N] each, on the same images (McNemar, 1947)."""
+    from scipy.stats import binomtest
+
+    first, second = np.asarray(first, bool), np.asarray(second, bool)
+    if first.shape != second.shape or first.ndim != 1:
+        raise FerError(
+            f"compare: {first.shape} and {second.shape}: want one bool for each of "
+            "the same images"
+        )
+    only = int((first & ~second).sum()), int((second & ~first).sum())
+    p_value = binomtest(only[0], sum(only)).pvalue if any(only) else 1
+    return Comparison(*only, float(p_value))
 
 
 def evaluate_run(run: Run, data: FER2013, part: str, flip: bool = True) -> Scores:
@@ -165,6 +217,15 @@ def evaluate_run(run: Run, data: FER2013, part: str, flip: bool = True) -> Score
         clean=piece.clean,
     )
     return scores
+
+
+def recorded(run: Run, part: str) -> Scores | None:
+    """Return the scores that a run has on record for `val` or `test`; None if none."""
+    stored = run.record["scores"].get(part)
+    if stored is None:
+        return None
+    own = {field.name: stored[field.name] for field in fields(Scores)}
+    return Scores(**own | {"clean": own["clean"] and Scores(**own["clean"])})
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:

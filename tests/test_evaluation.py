@@ -10,13 +10,24 @@ import torch
 from tiny import tiny
 from torch import nn
 
+from fer_utils.confidence import (
+    calibration_curve,
+    calibration_error,
+    coverage_curve,
+    threshold_for,
+)
 from fer_utils.config import FerError
 from fer_utils.evaluation import (
-    calibration_error,
+    apply_temperature,
+    compare,
     evaluate,
     evaluate_run,
+    fit_temperature,
+    interval,
     predict_probabilities,
+    recorded,
     score,
+    second_choices,
 )
 from fer_utils.models import Recognizer
 from fer_utils.recipes import Recipe
@@ -82,6 +93,103 @@ def test_calibration_gaps_of_two_bins_do_not_cancel():
     probabilities = np.r_[rows(0, 0, sure=0.9), rows(1, 1, sure=0.5)]
     labels = np.array([1, 1, 1, 1])  # gaps of +0.9 and -0.5
     assert calibration_error(probabilities, labels) == pytest.approx(0.7, abs=1e-6)
+
+
+def test_calibration_curve():
+    probabilities = np.r_[rows(0, 0, 1, sure=0.9), rows(1, sure=0.5)]
+    curve = calibration_curve(probabilities, np.array([0, 1, 1, 1]), bins=10)
+    assert np.allclose(curve.confidence, [0.5, 0.9])
+    assert np.allclose(curve.accuracy, [1, 2 / 3]) and curve.count.tolist() == [1, 3]
+    whole = calibration_curve(probabilities, np.array([0, 1, 1, 1]), bins=1)
+    assert whole.accuracy == [0.75] and whole.count == [4]
+    surest = calibration_curve(rows(0, sure=1), np.array([0]))
+    assert surest.confidence == [1] and surest.count.sum() == 1
+
+
+def test_temperature_mends_what_it_can():
+    rng = np.random.default_rng(0)
+    honest = rng.dirichlet([1, 1, 1], 4000)
+    labels = np.array([rng.choice(3, p=row) for row in honest])
+    boaster = apply_temperature(honest, 0.5)
+    found = fit_temperature(boaster, labels)
+    assert found == pytest.approx(2, rel=0.1)
+    mended = apply_temperature(boaster, found)
+    assert (mended.argmax(1) == boaster.argmax(1)).all()
+    assert calibration_error(mended, labels) < calibration_error(boaster, labels) / 3
+
+
+def test_coverage_curve():
+    probabilities = np.r_[rows(0, sure=0.9), rows(1, 1, sure=0.7), rows(2, sure=0.5)]
+    curve = coverage_curve(probabilities, np.array([0, 1, 0, 0]))
+    assert np.allclose(curve.threshold, [0.9, 0.7, 0.5])  # equals stay together
+    assert np.allclose(curve.coverage, [0.25, 0.75, 1])
+    assert np.allclose(curve.accuracy, [1, 2 / 3, 0.5])
+    assert threshold_for(curve, 0.6) == pytest.approx(0.7)
+    assert threshold_for(curve, 0.5) == pytest.approx(0.5)
+    assert threshold_for(curve, 1) == threshold_for(curve, 1.1) == pytest.approx(0.9)
+    # Who answers from the threshold on gets what the curve promised.
+    answered = probabilities.astype(float).max(1) >= threshold_for(curve, 0.6)
+    assert answered.mean() == 0.75
+
+
+@pytest.mark.parametrize("curve", [calibration_curve, coverage_curve, second_choices])
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "message"),
+    [
+        (rows(0, 1), [0], "a label for each row"),
+        (rows(0, 1), [[0], [1]], "a label for each row"),
+        (rows(0)[0], [0, 1, 2], r"probabilities \(3,\)"),
+        (rows(), [], "no images"),
+    ],
+)
+def test_no_curve_of_what_does_not_fit(curve, probabilities, labels, message):
+    with pytest.raises(FerError, match=message):
+        curve(probabilities, np.array(labels))
+
+
+def test_no_bins():
+    with pytest.raises(FerError, match="bins 0"):
+        calibration_curve(rows(0), np.array([0]), bins=0)
+
+
+def test_second_choices():
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.3, 0.6, 0.1], [0.6, 0.1, 0.3]])
+    counts = second_choices(probabilities, np.array([0, 0, 1]))
+    assert counts.tolist() == [[1, 1, 0], [0, 0, 1], [0, 0, 0]]
+    scores = score(probabilities, labelled([0, 0, 1]))
+    gained = np.trace(counts) / 3
+    assert scores.top2_accuracy - scores.accuracy == pytest.approx(gained, abs=1e-4)
+
+
+def test_interval():
+    low, high = interval(0.68, 3589)
+    assert (low, high) == pytest.approx((0.6646, 0.6951), abs=2e-4)
+    narrow = interval(0.68, 100 * 3589)
+    assert narrow[1] - narrow[0] == pytest.approx((high - low) / 10, rel=0.01)
+    assert interval(0.68, 3589, 0.5)[0] > low
+    assert interval(1, 10)[1] == 1 and interval(0, 10)[0] == 0
+    # It holds the truth as often as it says.
+    rng = np.random.default_rng(0)
+    bounds = [interval(rng.binomial(200, 0.7) / 200, 200) for _ in range(500)]
+    assert 0.92 < np.mean([low <= 0.7 <= high for low, high in bounds]) < 0.98
+
+
+@pytest.mark.parametrize("wrong", [(1.1, 10), (-0.1, 10), (0.5, 0), (0.5, 10, 95)])
+def test_interval_of_nonsense(wrong):
+    with pytest.raises(FerError, match="want a share of at least one image"):
+        interval(*wrong)
+
+
+def test_compare():
+    first = np.array([1, 1, 1, 1, 1, 1, 0, 1], bool)
+    second = np.array([0, 0, 0, 0, 0, 0, 0, 1], bool)
+    found = compare(first, second)
+    assert found[:2] == (6, 0) and found.p_value == pytest.approx(2 / 2**6)
+    assert compare(second, first)[:2] == (0, 6)
+    assert compare(first, first) == (0, 0, 1.0)
+    for other in (second[:5], second[None]):
+        with pytest.raises(FerError, match="the same images"):
+            compare(first, other)
 
 
 def test_second_guess():
@@ -150,6 +258,25 @@ def test_flip_averages_probabilities():
     assert flipped.dtype == np.float32 and len(flipped) == 300
 
 
+def test_crops_average_corners_and_middle():
+    images = np.zeros((3, 48, 48), np.uint8)
+    images[1, 0, 0] = images[2, 24, 24] = 255  # one crop of five sees a corner
+    plain = predict_probabilities(LeftOrRight(), images, flip=False)
+    five = predict_probabilities(LeftOrRight(), images, flip=False, crop=40)
+    assert np.allclose(five[0], 0.5) and np.allclose(plain[1], 0.5)
+    assert np.allclose(five[1], 0.5)  # seen at the left: as likely, in every crop
+    right = 1 / (1 + np.e)  # what is said of light on the right half
+    assert (np.abs(five[2, 0] - [0.5, right]) > 0.01).all()
+    whole = predict_probabilities(LeftOrRight(), images, crop=48)
+    assert np.allclose(whole, predict_probabilities(LeftOrRight(), images))
+
+
+@pytest.mark.parametrize("crop", [-1, 49])
+def test_crops_that_do_not_exist(crop):
+    with pytest.raises(FerError, match=f"crop {crop}: 0, or at most the side"):
+        predict_probabilities(LeftOrRight(), tiny(7).images, crop=crop)
+
+
 def test_probabilities_do_not_depend_on_the_batch():
     torch.manual_seed(0)
     model = Recognizer("compact-cnn").train()
@@ -185,6 +312,8 @@ def test_scores_go_on_record_with_what_is_behind_them(run, whole):
     assert scores.clean.count == 20
     loaded = Run.load(run.folder)
     assert loaded.record["scores"]["test"]["accuracy"] == scores.accuracy
+    assert recorded(loaded, "test") == scores  # the clean ones too
+    assert recorded(loaded, "val") is None
     stored = loaded.predictions()
     again = score(stored["test_probabilities"].astype(float), whole.split().test)
     assert again.confusion == scores.confusion

@@ -9,7 +9,6 @@ PublicTest accuracy is shipped: PrivateTest has no say in it.
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copy
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
@@ -23,6 +22,7 @@ from fer_utils.evaluation import (
 from fer_utils.labels import EMOTIONS
 from fer_utils.models import WEIGHTS, save_model
 from fer_utils.run import Run
+from fer_utils.suite import keep
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "report" / "runs"
@@ -84,13 +84,6 @@ def ship(folders: list[Path]) -> None:
     text = start + f"<!-- model -->\n{table}\n" + rest[rest.index("<!-- /model -->") :]
     readme.write_text(text, "utf-8")
     print(f"shipped {best.folder}, temperature {temperature:.3f}")
-
-
-def keep(run: Run, folder: Path) -> None:
-    """Copy a run's record, without its weights, to where the report reads it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in ("run.json", "predictions.npz"):
-        copy(run.folder / file, folder)
 
 
 def spread(entries: list[dict]) -> dict[str, str]:

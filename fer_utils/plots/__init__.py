@@ -12,24 +12,57 @@ from .data import (
     pixel_statistics,
     transformed_images,
 )
+from .explain import grad_cam, predictions
 from .photo import answers, inference_process, stock_image
-from .scores import bars, confusion_matrix
+from .scores import (
+    bars,
+    best_of,
+    calibration,
+    clean_full,
+    confusion_matrix,
+    coverage,
+    model_comparison,
+    second_choices,
+)
 from .style import Picture
-from .training import histories, loss_info
+from .training import (
+    curves,
+    fine_tuning,
+    histories,
+    ladder,
+    loss_info,
+    plateau,
+    resolution,
+    weight_movement,
+)
 
 __all__ = [
     "Picture",
     "answers",
     "augmentation_throughput",
     "bars",
+    "best_of",
+    "calibration",
     "class_counts",
+    "clean_full",
     "confusion_matrix",
+    "coverage",
+    "curves",
     "emotions",
     "faces",
+    "fine_tuning",
+    "grad_cam",
     "histories",
     "inference_process",
+    "ladder",
     "loss_info",
+    "model_comparison",
     "pixel_statistics",
+    "plateau",
+    "predictions",
+    "resolution",
+    "second_choices",
     "stock_image",
     "transformed_images",
+    "weight_movement",
 ]

@@ -1,15 +1,21 @@
 """Figures of what a recogniser gets right and wrong."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from ..evaluation import Scores
+from ..confidence import Calibration, Coverage
+from ..evaluation import Scores, interval, recorded
 from ..labels import COLOURS, EMOTIONS
-from .style import ACCENT, INK, STYLE, Picture, picture
+from ..run import Run
+from .style import ACCENT, INK, SOFT, STYLE, Picture, picture
+
+SECOND = "#D55E00"
+MARKS = {"official": "o", "course": "s", "csv": "^"}  # of the protocols
 
 
 @rc_context(STYLE)
@@ -24,6 +30,18 @@ def confusion_matrix(scores: Scores, classes: Sequence[str] = EMOTIONS) -> Pictu
     for axis, labels, title in zip((left, right), texts, titles, strict=True):
         matrix(axis, rates, labels, classes)
         axis.set_title(title)
+    return figure
+
+
+@rc_context(STYLE)
+def second_choices(
+    counts: np.ndarray, classes: Sequence[str] = EMOTIONS, title: str = "Second choices"
+) -> Picture:
+    """Rates of second guesses: a row is what it is, the diagonal right after all."""
+    rates = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure, ((axis,),) = picture(5.4, 4.8)
+    matrix(axis, rates, [f"{rate:.0%}" for rate in rates.flat], classes)
+    axis.set(title=title, xlabel="second guess")
     return figure
 
 
@@ -55,4 +73,160 @@ def bars(shares: dict[str, float], title: str) -> Picture:
     axis.set(title=title, xlim=(0, max(values) * 1.12))
     axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
     axis.grid(axis="y", visible=False)
+    return figure
+
+
+@rc_context(STYLE)
+def calibration(curves: dict[str, Calibration]) -> Picture:
+    """Reliability diagrams: how often answers of a confidence are right, how many."""
+    size = (3 * len(curves) + 0.7, 4.3)
+    figure, axes = picture(
+        *size, 2, len(curves), height_ratios=[3, 1], sharex=True, sharey="row"
+    )
+    figure.get_layout_engine().set(wspace=0.06)  # else 100 % runs into the next 0 %
+    for (name, curve), (above, below) in zip(curves.items(), axes.T, strict=True):
+        pairs = zip(curve.accuracy, curve.count, strict=True)
+        bounds = np.array([interval(share, int(count)) for share, count in pairs])
+        reach = np.abs(bounds.T - curve.accuracy)
+        above.plot([0, 1], [0, 1], ":", color=INK, label="as sure as right")
+        above.errorbar(
+            curve.confidence, curve.accuracy, reach, fmt="o-", color=ACCENT,
+            markersize=4, elinewidth=1, label="measured, 95 % interval",
+        )  # fmt: skip
+        above.set(title=name, xlim=(0, 1.02), ylim=(0, 1.02))
+        below.bar(curve.confidence, curve.count, 0.04, color=SOFT)
+        below.set(xlabel="confidence")
+        below.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    axes[0, 0].set_ylabel("right")
+    axes[1, 0].set_ylabel("answers")
+    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, 0))
+    axes[0, 0].legend(fontsize=8, loc="upper left")
+    return figure
+
+
+@rc_context(STYLE)
+def coverage(curves: dict[str, Coverage], threshold: float | None = None) -> Picture:
+    """Share of faces answered against accuracy on these; `threshold` marks a choice."""
+    figure, ((axis,),) = picture(6.4, 3.6)
+    shades = cycle((ACCENT, SECOND, SOFT))
+    for (name, curve), shade in zip(curves.items(), shades, strict=False):
+        few = curve.coverage >= 0.02  # the very first answers are a lottery
+        axis.plot(curve.coverage[few], curve.accuracy[few], color=shade, label=name)
+        if threshold is None:
+            continue
+        place = np.searchsorted(-curve.threshold, -threshold, side="right") - 1
+        share, right = curve.coverage[max(place, 0)], curve.accuracy[max(place, 0)]
+        axis.plot(share, right, "o", color=shade)
+        axis.annotate(
+            f"from {threshold:.0%} on: {share:.0%} answered, {right:.0%} right",
+            (share, right), xytext=(-6, -14), textcoords="offset points", ha="right",
+            fontsize=9, color=shade,
+        )  # fmt: skip
+    axis.set(title="Answer only when sure", xlim=(0, 1.02))
+    axis.set(xlabel="share of faces answered", ylabel="right, of these")
+    axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    if len(curves) > 1:
+        axis.legend()
+    return figure
+
+
+@rc_context(STYLE)
+def clean_full(scores: dict[str, Scores | None]) -> Picture:
+    """Two dots a row: accuracy on all images and without copies; None: not run."""
+    figure, ((axis,),) = picture(7.5, 0.34 * len(scores) + 1.2)
+    for shade, name in ((SOFT, "all images"), (ACCENT, "without copies")):
+        axis.plot([], [], "o", color=shade, label=name)
+    for row, one in enumerate(scores.values()):
+        if one is None:
+            _not_run(axis, row)
+            continue
+        clean = (one.clean or one).accuracy
+        axis.plot([clean, one.accuracy], [row, row], color=SOFT, zorder=1)
+        axis.plot(one.accuracy, row, "o", color=SOFT)
+        axis.plot(clean, row, "o", color=ACCENT)
+        text = f"{one.accuracy - clean:+.1%}".replace("%", " points")
+        axis.annotate(
+            text, (max(one.accuracy, clean), row), xytext=(8, 0), va="center",
+            textcoords="offset points", fontsize=8,
+        )  # fmt: skip
+    _named_rows(axis, [*scores], "Accuracy: what copies of training images buy")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@rc_context(STYLE)
+def model_comparison(runs: dict[str, Run | None], part: str = "val") -> Picture:
+    """Accuracy of each run on `part`, best on top, with 95 % interval, and its price.
+
+    Small grey dots leave out copies of training images. Protocols differ in what they
+    train and score on, so each has its mark. Runs without a score of that part, and
+    None, come last, as not run.
+    """
+    found = {name: run and recorded(run, part) for name, run in runs.items()}
+    key = {name: one.accuracy if one else -1 for name, one in found.items()}
+    order = sorted(found, key=lambda name: -key[name])
+    figure, ((left, right),) = picture(
+        9.5, 0.34 * len(order) + 1.2, 1, 2, width_ratios=[3, 2], sharey=True
+    )
+    names = []
+    for row, name in enumerate(order):
+        run, one = runs[name], found[name]
+        names.append(name)
+        if not run or not one:
+            _not_run(left, row)
+            continue
+        if len(one.per_class) != len(EMOTIONS):
+            names[-1] = f"{name} ({len(one.per_class)} classes)"
+        bounds = interval(one.accuracy, one.count)
+        left.plot(bounds, [row, row], color=ACCENT, linewidth=2)
+        left.plot(one.accuracy, row, MARKS[run.recipe.protocol], color=ACCENT)
+        left.plot((one.clean or one).accuracy, row, ".", color=SOFT)
+        seconds = run.record["seconds"]
+        right.barh(row, seconds, color=SOFT)
+        text = f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"
+        right.annotate(
+            text, (seconds, row), xytext=(4, 0), textcoords="offset points",
+            va="center", fontsize=8,
+        )  # fmt: skip
+    used = {run.recipe.protocol for name, run in runs.items() if found[name]}
+    for protocol in sorted(used):
+        left.plot([], [], MARKS[protocol], color=ACCENT, label=f"{protocol} protocol")
+    _named_rows(left, names, "Accuracy, 95 % interval; grey: without copies")
+    if used:
+        left.legend(loc="lower right", fontsize=8)
+    right.set(title="Training time, log scale", xscale="log")
+    right.margins(x=0.2)
+    right.grid(axis="y", visible=False)
+    return figure
+
+
+def _not_run(axis: Axes, row: int) -> None:
+    """Say in an empty row that there is no record to draw."""
+    place = axis.get_yaxis_transform()  # x as a share of the width, y in rows
+    axis.text(0.02, row, "not run", color=SOFT, va="center", transform=place)
+
+
+def _named_rows(axis: Axes, names: Sequence[str], title: str) -> None:
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_title(title)
+    axis.margins(x=0.12)
+    axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
+
+
+@rc_context(STYLE)
+def best_of(gains: dict[str, np.ndarray]) -> Picture:
+    """What picking the best of 1, 2, … equally good epochs adds to the score, 0..1."""
+    figure, ((axis,),) = picture(6.4, 3.4)
+    for (name, gain), alpha in zip(
+        gains.items(), np.linspace(1, 0.3, len(gains)), strict=True
+    ):
+        axis.plot(range(1, len(gain) + 1), gain * 100, color=ACCENT, alpha=alpha)
+        axis.annotate(
+            name, (len(gain), gain[-1] * 100), xytext=(4, 0), va="center",
+            textcoords="offset points", fontsize=9,
+        )  # fmt: skip
+    axis.set(title="Best of n epochs, all equally good", xlabel="n")
+    axis.set_ylabel("points too many")
     return figure

@@ -3,13 +3,17 @@
 import io
 
 import numpy as np
+from cycler import cycler
 from matplotlib.figure import Figure
 from PIL import Image
 
 from ..labels import COLOURS
 
 INK, SOFT, ACCENT = "#222222", "#8A8A8A", "#0072B2"
+# Okabe-Ito again, for lines that stand for no expression.
+LINES = (ACCENT, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
 STYLE = {
+    "axes.prop_cycle": cycler(color=LINES),
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
@@ -42,7 +46,8 @@ class Picture(Figure):
                 lambda grey: round(grey / 4.05) * 255 // 63
             )
         else:
-            image = image.quantize(128)
+            # MAXCOVERAGE keeps the colours of small marks true.
+            image = image.quantize(128, Image.Quantize.MAXCOVERAGE, kmeans=1)
         image.save(small, "PNG", optimize=True)
         return small.getvalue()
 
