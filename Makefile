@@ -19,7 +19,7 @@ ifneq ($(wildcard $(FER_VOTES)),)
 export FER_VOTES := $(abspath $(FER_VOTES))
 endif
 
-.PHONY: help course test lab sync notebooks bench clean
+.PHONY: help course test lab sync notebooks report bench clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ sync: $(READY)  ## carry package code, badges and setup cells into notebooks and
 
 notebooks: sync  ## re-execute the notebooks in place, on the real data
 	@$(PY) tools/course.py --in-place $(NB)
+
+report: $(READY)  ## draw figures, tables and report (html, pdf) from the run records
+	@$(PY) tools/report.py
 
 bench: $(READY)  ## measure speed, side by side
 	@set -e; for script in bench/*.py; do $(PY) $$script; done

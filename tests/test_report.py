@@ -1,0 +1,419 @@
+"""The report: numbers from records alone, the same bytes every time, nothing stale."""
+
+import json
+import re
+import shutil
+import socket
+import tomllib
+from pathlib import Path
+
+import nbformat
+import prose
+import pytest
+
+import figures
+import report
+import tables
+import typeset
+from facts import NOT_RUN, keep_data, read_facts
+from fer_utils.config import FerError
+from fer_utils.data import load_fer2013
+from fer_utils.evaluation import calibration_error
+from fer_utils.recipes import recipe, recipe_names
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = "compact-cnn"
+
+
+@pytest.fixture(scope="module")
+def facts():
+    return read_facts()
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of what `make report` reads and writes."""
+    ignored = shutil.ignore_patterns("report.html", "report.pdf")
+    shutil.copytree(ROOT / "report", tmp_path / "report", ignore=ignored)
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def test_nothing_is_stale():
+    assert report.stale() == [], "run `make report`"
+
+
+def test_every_figure_of_the_report_can_be_had(facts):
+    template = (ROOT / "report" / "report.md").read_text()
+    used = re.findall(r'\bfigure\("(\w+)"', template)
+    assert len(set(used)) == len(used)
+    made = set(figures.FIGURES) | set(figures.SCREENSHOTS) - {"page"}
+    assert set(used) == made, "drawn, but not in the report, or the other way round"
+    for name in used:
+        figure = figures.FIGURES.get(name)
+        path = ROOT / "report" / "images" / f"{name}.png"
+        assert path.exists() != bool(figure and figure.missing(facts)), name
+
+
+def test_a_missing_run_says_so(house):
+    before = report.render(read_facts(house), house)
+    for path in house.glob(f"report/runs/{SHIPPED}*"):
+        shutil.rmtree(path)
+    facts = read_facts(house)
+    text = report.render(facts, house)
+    assert text.count(NOT_RUN) > before.count(NOT_RUN)
+    assert f"{NOT_RUN}: needs {SHIPPED}" in text, "its figures"
+    assert "images/confusion_matrix.png" not in text
+    readme = report.readme(facts, (house / "README.md").read_text())
+    assert re.search(rf"^\| `{SHIPPED}` .*{re.escape(NOT_RUN)}", readme, re.MULTILINE)
+
+
+def test_no_run_at_all_and_no_bench(house):
+    shutil.rmtree(house / "report" / "runs")
+    text = report.render(read_facts(house), house)
+    assert text.count(NOT_RUN) > 100
+    assert typeset.pdf(text, house).startswith(b"%PDF")
+
+
+def spoil(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("{", "", "damaged run record"),
+        ('"macro_f1": 0', '"macro_f1": "good", "x": 0', "macro_f1 = 'good'"),
+        ('"clean": {', '"unclean": {', "no 'clean'"),
+        ('"train_loss"', '"loss"', "no 'train_loss'"),
+        ('"confusion": [', '"confusion": [[1],', "confusion matrix that does not fit"),
+        ('"hardware": {', '"hardware": {}, "x": {', "no 'device'"),
+    ],
+)
+def test_a_damaged_record_is_named(house, old, new, why, capsys, monkeypatch):
+    path = house / "report" / "runs" / SHIPPED / "run.json"
+    spoil(path, old, new)
+    monkeypatch.setattr("sys.argv", ["report.py", "--root", str(house)])
+    monkeypatch.setattr(figures, "find_pixels", lambda: None)
+    assert report.main() == 1
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1 and str(path) in err and why in err
+    assert out == "", "nothing was drawn"
+
+
+def test_damaged_predictions_are_named(house, monkeypatch):
+    path = house / "report" / "runs" / SHIPPED / "predictions.npz"
+    path.write_bytes(b"no zip")
+    facts = read_facts(house)
+    with pytest.raises(FerError, match=re.escape(str(path))):
+        figures.FIGURES["calibration"].draw(facts)
+
+
+@pytest.mark.parametrize("name", ["references.toml", "data.json"])
+def test_other_damaged_files_are_named(house, name):
+    (house / "report" / name).write_text("[")
+    with pytest.raises(FerError, match=name):
+        read_facts(house)
+
+
+def test_a_mistake_in_the_template_is_named(house):
+    path = house / "report" / "report.md"
+    path.write_text("# T\n{{ nothing_of_that_name }}")
+    with pytest.raises(FerError, match=r"report\.md: 'nothing_of_that_name' is undef"):
+        report.render(read_facts(house), house)
+
+
+def test_make_twice_gives_the_same_bytes(house, monkeypatch, capsys):
+    """Without a network; pictures that need FER2013 are kept, others of no run go."""
+    some = ("class_counts", "emotions", "loss_info", "coverage", "resolution")
+    chosen = {name: figures.FIGURES[name] for name in some}
+    chosen["resolution"] = figures.Figure(figures.resolution, every=("no-such",))
+    monkeypatch.setattr(report, "FIGURES", chosen)
+    monkeypatch.setattr(figures, "find_pixels", lambda: None)
+    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("network"))
+    images = house / "report" / "images"
+    kept = (images / "emotions.png").read_bytes()
+    (images / "resolution.png").write_bytes(b"of a run that is gone")
+    report.make(house)
+    out = capsys.readouterr().out
+    assert re.search(r"emotions +kept", out) and re.search(r"resolution +not run", out)
+    assert not (images / "resolution.png").exists()
+    assert (images / "emotions.png").read_bytes() == kept
+    first = {p: p.read_bytes() for p in house.rglob("*") if p.is_file()}
+    report.make(house)
+    second = {p: p.read_bytes() for p in house.rglob("*") if p.is_file()}
+    assert first.keys() == second.keys()
+    assert [p.name for p in first if first[p] != second[p]] == []
+    assert report.stale(house) == []
+    spoil(house / "README.md", f"| `{SHIPPED}`", "| `a better one`")
+    assert report.stale(house) == ["README.md"]
+
+
+def test_page_and_pdf_hold_everything(facts):
+    text = report.render(facts)
+    page = typeset.web_page(text, ROOT / "report")
+    assert not re.search(r'(?:src|href)="(?!data:|#|https://)', page)
+    assert not re.search(r'<(?:script|link)|src="http|url\(', page), (
+        "not self-contained"
+    )
+    assert page.count("<figure") == text.count("](images/")
+    for link in re.findall(r'href="#([^"]+)"', page):
+        assert f'id="{link}"' in page
+    assert {"viewport", "max-width"} <= set(re.findall(r"viewport|max-width", page))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a_b #x $1 *n* @see <tag> [1] ~/x \\ `code` // /* =", "+ plus", "= is", "- a"],
+)
+def test_signs_that_mean_something_to_typst(text):
+    """They are shown, not obeyed."""
+    table = f"| {text} | b |\n|---|--:|\n| {text} | 2 |"
+    markdown = f"# {text}\n\n{text}\n\n## {text}\n\n* {text}\n\n{table}\n"
+    assert typeset.pdf(markdown, ROOT).startswith(b"%PDF")
+
+
+def test_references_are_complete(facts):
+    projects = [p["letter"] for p in facts.references["project"]]
+    assert projects == list("ABCDEFG")
+    for figure in facts.references["figure"]:
+        assert figure["project"] in projects
+        assert ("value" in figure) != ("milliseconds" in figure)
+        if figure["ours"] not in ("", "shipped"):
+            assert recipe(figure["ours"], "cpu") and figure["part"] in ("val", "test")
+    for peer in facts.references["peer"]:
+        assert peer["cite"] in facts.references["source"]
+
+
+def test_counts_of_the_data_are_those_of_the_contest(facts):
+    data = facts.data
+    assert sum(map(sum, data["counts"].values())) == 35_887
+    assert data["audit"]["copies"]["PrivateTest"] == data["protocols"]["official"][0]
+    assert 0.5 < data["agreement"]["all"] < 0.7
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.4039, "40.39"), (0.595, "59.5"), (0.43, "43"), (0.737, "73.7"), (0.58, "58")],
+)
+def test_published_figures_keep_their_digits(value, text):
+    assert tables.percent(value, tables._digits(value)) == f"{text}\N{NO-BREAK SPACE}%"
+
+
+def test_the_expected_range(facts):
+    assert tables.expected([0.694]) == "68 to 70\N{NO-BREAK SPACE}%"
+    assert tables.expected([0.60, 0.64]) == "56 to 68\N{NO-BREAK SPACE}%"
+    assert tables.expected([]) == NOT_RUN
+
+
+def test_numbers_of_the_data_can_be_written_anew(tmp_path, monkeypatch):
+    path = tmp_path / "data.json"
+    path.write_text('{"agreement": {"all": 0.5}}')
+    keep_data(load_fer2013("sample"), path)
+    kept = json.loads(path.read_text())
+    assert kept["agreement"] == {"all": 0.5}, "without votes, what was known stays"
+    assert kept["protocols"].keys() == {"official", "course", "csv"}
+
+
+def test_pixels_are_looked_for_without_a_network(monkeypatch, tmp_path):
+    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("network"))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(figures, "config", figures.config)
+    assert figures.find_pixels() is None, "the tests' sample is no FER2013"
+    empty = type("Empty", (), {"data": ""})
+    monkeypatch.setattr(figures, "config", empty)
+    assert figures.find_pixels() is None
+
+
+# --- scores in prose ---
+
+RUNS = {
+    path.parent.name: json.loads(path.read_text())
+    for path in sorted(ROOT.glob("report/runs/*/run.json"))
+}
+FROM_SCRATCH = {"B": ("custom-cnn",), "E": ("custom-cnn", "resnet9", "one-cycle")}
+OTHERS = (ROOT / "report" / "references.toml").read_text("utf-8")
+
+
+def named(text: str) -> list[dict]:
+    """The records that a text names, by recipe, network or letter; and the shipped."""
+    letters = re.findall(
+        r"\*\*([A-G])\*\*|\b([A-G])['’]s\b|\b(?:reference|project) ([A-G])", text
+    )
+    starts = {SHIPPED}
+    for letter in {one for found in letters for one in found if one}:
+        starts |= set(FROM_SCRATCH.get(letter, (f"{letter.lower()}-",)))
+    return [
+        run
+        for name, run in RUNS.items()
+        if name.startswith(tuple(starts))
+        or re.search(rf"(?<![\w-]){re.escape(run['recipe']['name'])}(?![\w-])", text)
+        or re.search(rf"(?<![\w-]){re.escape(run['recipe']['model'])}(?![\w-])", text)
+    ]
+
+
+def values(runs: list[dict], sentence: str) -> set[float]:
+    """The scores on record that a sentence may mean, by the words in it."""
+    parts = [
+        part
+        for part, word in (
+            ("val", r"publictest|\bval"),
+            ("test", r"privatetest|\btest"),
+        )
+        if re.search(word, sentence, re.IGNORECASE)
+    ]
+    keys = ["accuracy"]
+    for key, word in (
+        ("macro_f1", "f1"), ("top2_accuracy", "top-2|two guesses"),
+        ("calibration_error", "calibration"),
+    ):  # fmt: skip
+        keys += [key] if re.search(word, sentence, re.IGNORECASE) else []
+    found = set()
+    for run in runs:
+        found |= {epoch["val_accuracy"] for epoch in run["history"][-1:]}
+        found.add(max(epoch["val_accuracy"] for epoch in run["history"]))
+        for part in parts or run["scores"]:
+            for scores in filter(None, (run["scores"].get(part),)):
+                both = [s for s in (scores, scores["clean"]) if s]
+                found |= {s[key] for s in both for key in keys}
+                for name, row in scores["per_class"].items():
+                    if name in sentence:
+                        found |= {row["precision"], row["recall"], row["f1"]}
+    return found
+
+
+def means(name: str) -> set[float]:
+    """Means over the seeds of a recipe."""
+    runs = [run for run in RUNS.values() if run["recipe"]["name"] == name]
+    found = set()
+    for part in ("val", "test"):
+        scores = [run["scores"][part] for run in runs if part in run["scores"]]
+        for key in ("accuracy", "macro_f1"):
+            for rows in (scores, [s["clean"] for s in scores if s["clean"]]):
+                if rows:
+                    found.add(sum(row[key] for row in rows) / len(rows))
+    return found
+
+
+def sections(markdown: str) -> list[str]:
+    return re.split(r"^(?=#+ )", markdown, flags=re.MULTILINE)
+
+
+def unsupported(text: str, held: set[float], records: bool = True) -> list[str]:
+    """Scores in a text that nothing holds."""
+    wrong = []
+    for section in sections(text):
+        runs = named(section) if records else []
+        for claim in prose.claims(section):
+            known = held | (values(runs, claim.where) if records else set())
+            if not claim.held_by(known):
+                wrong.append(f"{claim.text} in: {claim.where}")
+    return wrong
+
+
+def published() -> set[float]:
+    """Every figure of others, and what is known of the data."""
+    data = json.loads((ROOT / "report" / "data.json").read_text())
+    found = prose.numbers(OTHERS) | set(data["agreement"].values())
+    found |= {tomllib.loads(OTHERS)["human"], tomllib.loads(OTHERS)["human_spread"]}
+    return found | {copies / sizes[2] for copies, *sizes in data["protocols"].values()}
+
+
+def outputs(nb) -> str:
+    """All text that the cells of a notebook have put out."""
+    texts = []
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            texts.append(output.get("text", ""))
+            for kind, value in output.get("data", {}).items():
+                if kind.startswith("text") and isinstance(value, str):
+                    texts.append(re.sub(r"<[^>]+>", " ", value))
+    return "\n".join(texts)
+
+
+def test_no_score_is_typed_into_the_report():
+    text = (ROOT / "report" / "report.md").read_text("utf-8")
+    assert unsupported(text, published(), records=False) == []
+
+
+def test_scores_in_the_readme_are_on_record():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert unsupported(text, published() | means(SHIPPED)) == []
+
+
+def test_scores_in_the_model_card_are_on_record(facts):
+    run = facts.run(SHIPPED)
+    _, scaled, labels = figures.calibrated(run)
+    held = means(SHIPPED) | {calibration_error(scaled, labels)}
+    classes = run.record["scores"]["test"]["per_class"].values()
+    held |= {row[key] for row in classes for key in ("precision", "recall", "f1")}
+    assert unsupported((ROOT / "MODEL_CARD.md").read_text("utf-8"), held) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(ROOT.glob("notebooks/**/*.ipynb")),
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_scores_in_a_notebook_are_shown_or_on_record(path):
+    nb = nbformat.read(path, as_version=4)
+    text = "\n\n".join(c.source for c in nb.cells if c.cell_type == "markdown")
+    held = published() | prose.numbers(outputs(nb)) | means(SHIPPED)
+    assert unsupported(text, held) == []
+
+
+@pytest.mark.parametrize(
+    "invented",
+    [
+        "It reaches 81.3 % on PrivateTest.",
+        "Its accuracy is 0.813.",
+        "Trained longer, macro-F1 rises to .813 on PublicTest.",
+        "`compact-cnn` gets between 68.2 % and 81.3 % of the validation images right.",
+        "The recall of *disgust* is 81.3\N{NO-BREAK SPACE}%.",
+        "Validation accuracy is 81.3 ± 0.2 %.",
+        "| | accuracy |\n|---|---|\n| ours | **81.3** |",
+        "| network | PrivateTest |\n|---|---|\n| ours | 81.3 ± 0.1 % |",
+        "* PublicTest: 81.3 per cent",
+    ],
+)
+def test_an_invented_score_is_found(invented):
+    held = published() | means(SHIPPED)
+    found = unsupported(f"# T\n\nSome words.\n\n{invented}\n", held)
+    assert len(found) == 1 and ("81.3" in found[0] or ".813" in found[0]), found
+
+
+def test_a_score_of_another_network_is_found():
+    """Real, but not of what the text speaks of, or of another part."""
+    run = RUNS[SHIPPED]["scores"]
+    test, val = (100 * run[part]["accuracy"] for part in ("test", "val"))
+    assert unsupported(f"The accuracy on PrivateTest is {test:.2f} %.", set()) == []
+    assert unsupported(f"The accuracy on PrivateTest is {val:.2f} %.", set())
+    head = 100 * RUNS["a-head"]["scores"]["test"]["accuracy"]
+    assert unsupported(f"The accuracy of the test is {head:.2f} %.", set())
+    assert not unsupported(f"`a-head`: accuracy {head:.2f} % on the test.", set())
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "A shift of 20 % of the picture is too much.",
+        "Of all answers given with 80 %, eight in ten are right on the test.",
+        "Below 60 % it abstains, and the accuracy rises.",
+        "The bars are 95 % intervals of the accuracy.",
+        "With a rate of 0.25 the validation loss rises.",
+        "Flip 50 % of the images.",
+        "torch 2.14 and Python 3.11 were tested.",
+        "```\nval accuracy 0.813\n```",
+        "It answers in 0.81 s.",
+    ],
+)
+def test_other_numbers_are_left_alone(harmless):
+    assert unsupported(harmless, set()) == []
+
+
+def test_recipes_and_records_agree_on_names():
+    unknown = {run["recipe"]["name"] for run in RUNS.values()} - set(recipe_names())
+    assert unknown == set()
