@@ -20,7 +20,8 @@ def histories(runs: dict[str, Run], keys: Sequence[str] = ("val_accuracy",)) -> 
     for axis, key in zip(axes, keys, strict=True):
         for name, run in runs.items():
             values = [epoch[key] for epoch in run.history]
-            axis.plot(range(1, len(values) + 1), values, label=name)
+            look = "-" if len(values) > 1 else "o"  # one epoch makes no line
+            axis.plot(range(1, len(values) + 1), values, look, label=name)
         axis.set(title=key.replace("_", " "), xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     if runs:
@@ -33,8 +34,10 @@ def loss_info(run: Run) -> Picture:
     """Loss and accuracy of one run, epoch by epoch, and the epoch that was kept."""
     figure, ((loss, accuracy),) = picture(9, 3.4, 1, 2)
     epochs = [entry["epoch"] for entry in run.history]
+    look = "-" if len(epochs) > 1 else "o"  # one epoch makes no line
     for key, shade in (("train_loss", SOFT), ("val_loss", ACCENT)):
-        loss.plot(epochs, [e[key] for e in run.history], color=shade, label=key[:-5])
+        values = [entry[key] for entry in run.history]
+        loss.plot(epochs, values, look, color=shade, label=key[:-5])
     loss.set(title="Loss (training: augmented)", xlabel="epoch")
     loss.legend()
     values = [entry["val_accuracy"] for entry in run.history]
