@@ -10,13 +10,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from .augment import POLICIES, Policy, augment
-from .config import FerError
+from .config import FerError, reason
 from .data import FER2013
-from .models import Recognizer, freeze, load_model
+from .models import Recognizer, freeze
 from .optim import make_optimizer, make_scheduler
 from .recipes import Recipe
-from .run import Run
-from .targets import find_run, targets
+from .targets import earlier_model, targets
 
 
 class Fit:
@@ -42,6 +41,7 @@ class Fit:
             )
 
         model = first_model(recipe, train.classes)
+        check_sizes(model, recipe)
         freeze(model, recipe.unfreeze)
         self.recognizer = model.to(self.device, memory_format=torch.channels_last)
         self.precision = best_precision(self.device)
@@ -109,7 +109,9 @@ class Fit:
         if self.recipe.views:
             view = torch.randint(self.recipe.views, rows.shape, device=self.device)
             return self.images[view, rows]
-        return augment(self.images[rows].float() / 255, self.policy)
+        size = self.recognizer.input_size
+        size = size if size < self.recipe.input_size else None  # small in one step
+        return augment(self.images[rows].float() / 255, self.policy, size)
 
     def batches(self, epoch: int) -> Iterator[Tensor]:
         """Yield the epoch's batches as rows of the training data, in random order.
@@ -188,7 +190,7 @@ def first_model(recipe: Recipe, classes: tuple[str, ...]) -> Recognizer:
     if not recipe.start:
         size, pretrained = recipe.input_size, recipe.pretrained
         return Recognizer(recipe.model, classes, size, pretrained)
-    earlier = load_model() if recipe.start == "shipped" else _of_run(recipe)
+    earlier = earlier_model(recipe.start, recipe.seed)
     model = Recognizer(recipe.model, classes, recipe.input_size)
     known = earlier.state_dict()
     if earlier.classes != classes:  # the head has to begin anew
@@ -205,8 +207,19 @@ def first_model(recipe: Recipe, classes: tuple[str, ...]) -> Recognizer:
     return model
 
 
-def _of_run(recipe: Recipe) -> Recognizer:
-    return Run.load(find_run(recipe.start, recipe.seed)).model
+@torch.no_grad()
+def check_sizes(model: Recognizer, recipe: Recipe) -> None:
+    """Raise `FerError` if pictures of the recipe's sizes shrink to nothing."""
+    model.eval()
+    for key in ("early_size", "input_size"):
+        model.input_size = getattr(recipe, key) or recipe.input_size
+        try:
+            model(torch.zeros(1, 1, 48, 48))
+        except RuntimeError as error:
+            raise FerError(
+                f"recipe {recipe.name!r}: {key} = {model.input_size} is too small for "
+                f"{recipe.model} ({reason(error)}): raise it"
+            ) from None
 
 
 def to_device(data: FER2013, device: torch.device) -> tuple[Tensor, Tensor]:

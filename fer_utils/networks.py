@@ -79,6 +79,16 @@ def compact_cnn(classes: int, pool: str = "avg") -> nn.Sequential:
     return parts(stem, body, pooled(pool), linear_head(128, classes))
 
 
+def slim_cnn(classes: int) -> nn.Sequential:
+    """The same idea at a third of the work: half as wide, a stage more; 400 k."""
+    body = [ResidualBlock(16, 16)]
+    for width in (32, 64, 128):
+        body.append(ResidualBlock(width // 2, width, stride=2))
+        if width < 128:
+            body.append(ResidualBlock(width, width))
+    return parts(conv_relu(1, 16, stride=2), body, pooled(), linear_head(128, classes))
+
+
 def custom_cnn(classes: int) -> nn.Sequential:
     """Convolution, norm, ReLU, pooling, dropout, four times over; 0.8 M parameters.
 
@@ -267,6 +277,7 @@ class Network:
 NETWORKS = {
     "compact-cnn": Network(compact_cnn),
     "compact-cnn-max": Network(partial(compact_cnn, pool="max")),
+    "slim-cnn": Network(slim_cnn),
     "custom-cnn": Network(custom_cnn),
     "resnet9": Network(resnet9),
     "resnet18-48": Network(resnet18_48),

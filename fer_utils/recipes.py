@@ -23,7 +23,7 @@ VALID = {
     "teacher_weight": (0, 1),
     "epochs": (1, 10_000),
     "batch_size": (2, 65_536),
-    "optimizer": ("adamw", "adam", "sgd"),
+    "optimizer": ("adamw", "adam", "sgd", "muon"),
     "lr": (1e-9, 100),
     "momentum": (0, 0.9999),
     "weight_decay": (0, 10),
@@ -64,7 +64,7 @@ class Recipe:
     classes: str = "all"  # see labels.parse_classes
     protocol: str = "official"  # see FER2013.split
     labels: str = "fer"  # fer+: learn the shares of people's votes (FER_VOTES)
-    teacher: str = ""  # learn from what these runs say, too: see targets.answers
+    teacher: str = ""  # learn from what these say, too: see targets.answers
     teacher_weight: float = 0.7  # its share of what is learned
     epochs: int = 24
     batch_size: int = 128

@@ -10,6 +10,7 @@ from .config import FerError, config
 from .data import FER2013, VOTES
 from .evaluation import predict_probabilities
 from .labels import EMOTIONS, class_map, code
+from .models import Recognizer, load_model
 from .recipes import Recipe
 from .run import Run
 
@@ -57,7 +58,7 @@ def answers(recipe: Recipe, train: FER2013, device: torch.device) -> np.ndarray:
     """
     said = []
     for name in recipe.teacher.split(","):
-        model = Run.load(find_run(name.strip(), recipe.seed)).model.to(device)
+        model = earlier_model(name.strip(), recipe.seed).to(device)
         if model.classes != train.classes:
             raise FerError(
                 f"{recipe.name}: the teacher {name.strip()} knows the classes "
@@ -65,6 +66,11 @@ def answers(recipe: Recipe, train: FER2013, device: torch.device) -> np.ndarray:
             )
         said.append(predict_probabilities(model, train.images, progress=True))
     return np.mean(said, axis=0)
+
+
+def earlier_model(name: str, seed: int) -> Recognizer:
+    """Return the network that `start` or `teacher` names: "shipped", or a run's."""
+    return load_model() if name == "shipped" else Run.load(find_run(name, seed)).model
 
 
 def find_run(name: str, seed: int) -> Path:

@@ -8,6 +8,7 @@ from tiny import tiny
 
 from fer_utils import plots
 from fer_utils.confidence import calibration_curve, coverage_curve, threshold_for
+from fer_utils.config import FerError
 from fer_utils.evaluation import recorded, score, second_choices
 from fer_utils.run import records
 
@@ -92,3 +93,21 @@ def test_single_answers(answers):
     figure = plots.grad_cam(data.images[:3], maps, ["one"])
     assert "one" in texts(figure) and len(figure.axes) == 6
     assert plots.grad_cam(data.images[:1] / 255, maps[:1])._repr_png_()
+
+
+def test_seeds_spread_around_their_mean():
+    rows = {"three": [0.66, 0.68, 0.67], "one": [0.7], "none": []}
+    figure = plots.spread(rows, "Accuracy", {"reference": 0.659})
+    said = texts(figure)
+    assert "67.0 ± 1.0 % (3 seeds)" in said and "70.0%" in said
+    assert "not run" in said and "reference" in said
+    with pytest.raises(FerError, match="no rows"):
+        plots.spread({}, "Accuracy")
+
+
+def test_columns_share_a_scale():
+    figure = plots.columns({"before": [3, 1], "after": [1, 1]}, "rank")
+    left, right = figure.axes
+    assert left.get_ylim() == right.get_ylim() and len(left.patches) == 2
+    with pytest.raises(FerError, match="no panel"):
+        plots.columns({})

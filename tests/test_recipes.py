@@ -45,7 +45,10 @@ def test_like_takes_over_all_that_is_not_said():
         ({"lr": -1}, "lr = -1, want"),
         ({"lr": float("nan")}, "lr = nan, want"),
         ({"lr": 10**400}, "want 1e-09 to 100"),
-        ({"optimizer": "lion"}, "optimizer = 'lion', want one of adamw, adam, sgd"),
+        (
+            {"optimizer": "lion"},
+            "optimizer = 'lion', want one of adamw, adam, sgd, muon",
+        ),
         ({"augment": "wild"}, "want one of none, flip"),
         ({"classes": "happy, bored"}, "bored' is no expression"),
         ({"classes": "happy"}, "at least two"),

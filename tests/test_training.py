@@ -59,6 +59,7 @@ def test_small_pictures_come_first(data, tmp_path, monkeypatch):
     [
         {"optimizer": "sgd", "schedule": "onecycle", "momentum": 0.0, "lr": 0.05},
         {"optimizer": "adam", "schedule": "cosine", "weight_decay": 0.0},
+        {"optimizer": "muon", "early_size": 32},
         {"optimizer": "adamw", "schedule": "constant", "mixup": 1.0},
         {"optimizer": "sgd", "schedule": "plateau", "cutmix": 1.0, "lr": 0.05},
         {"class_weights": "balanced", "classes": "angry+disgust, happy, sad"},
@@ -89,6 +90,13 @@ def test_a_finished_run_is_loaded_and_again_starts_anew(data, tmp_path, monkeypa
     (tmp_path / "thesis.txt").write_text("not ours to delete")
     assert train(chosen.with_(lr=0.1), *data, tmp_path, again=True).recipe.lr == 0.1
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_pictures_too_small_for_the_network(data, tmp_path):
+    small = SMALL.with_(model="vgg16", input_size=48, early_size=24)
+    with pytest.raises(FerError, match="early_size = 24 is too small for vgg16"):
+        train(small, *data, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_ema_keeps_an_average(data, tmp_path):
@@ -148,7 +156,7 @@ def test_onecycle_always_peaks_and_ends(warmup, epochs):
 
 
 def test_weight_decay_spares_biases_and_norms():
-    for name in ("adamw", "adam", "sgd"):
+    for name in ("adamw", "adam", "sgd", "muon"):
         chosen = SMALL.with_(optimizer=name, weight_decay=0.5)
         groups = make_optimizer(chosen, Recognizer("compact-cnn")).param_groups
         for group in groups:

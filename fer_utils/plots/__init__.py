@@ -19,10 +19,12 @@ from .scores import (
     best_of,
     calibration,
     clean_full,
+    columns,
     confusion_matrix,
     coverage,
     model_comparison,
     second_choices,
+    spread,
 )
 from .style import Picture
 from .training import (
@@ -45,6 +47,7 @@ __all__ = [
     "calibration",
     "class_counts",
     "clean_full",
+    "columns",
     "confusion_matrix",
     "coverage",
     "curves",
@@ -62,6 +65,7 @@ __all__ = [
     "predictions",
     "resolution",
     "second_choices",
+    "spread",
     "stock_image",
     "transformed_images",
     "weight_movement",

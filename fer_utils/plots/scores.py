@@ -6,9 +6,10 @@ from itertools import cycle
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ..confidence import Calibration, Coverage
+from ..config import FerError
 from ..evaluation import Scores, interval, recorded
 from ..labels import COLOURS, EMOTIONS
 from ..run import Run
@@ -229,4 +230,58 @@ def best_of(gains: dict[str, np.ndarray]) -> Picture:
         )  # fmt: skip
     axis.set(title="Best of n epochs, all equally good", xlabel="n")
     axis.set_ylabel("points too many")
+    return figure
+
+
+@rc_context(STYLE)
+def spread(
+    values: dict[str, Sequence[float]],
+    title: str,
+    lines: dict[str, float] | None = None,
+) -> Picture:
+    """A row a recipe: a small dot a seed, the mean, ± one standard deviation.
+
+    `values` and `lines`, which stand upright with a name, are shares 0..1. A row
+    without values is not run; one of a single value has no deviation to show.
+    """
+    if not values:
+        raise FerError("spread: no rows to draw; give a recipe [] if it is not run")
+    figure, ((axis,),) = picture(8, 0.34 * len(values) + 1.2)
+    for row, found in enumerate(map(np.asarray, values.values())):
+        if not len(found):
+            _not_run(axis, row)
+            continue
+        mean, text = found.mean(), f"{found.mean():.1%}"
+        if len(found) > 1:
+            std = found.std(ddof=1)
+            axis.plot([mean - std, mean + std], [row, row], color=ACCENT, linewidth=2)
+            axis.plot(found, [row] * len(found), ".", color=SOFT, markersize=5)
+            text = f"{100 * mean:.1f} ± {100 * std:.1f} % ({len(found)} seeds)"
+        axis.plot(mean, row, "o", color=ACCENT, markersize=6, zorder=1.5)
+        axis.annotate(
+            text, (1.01, row), xycoords=("axes fraction", "data"), va="center",
+            fontsize=9,
+        )  # fmt: skip
+    for name, place in (lines or {}).items():
+        axis.axvline(place, color=SECOND, linestyle="--", linewidth=1)
+        axis.annotate(
+            name, (place, 0), xycoords=("data", "axes fraction"), xytext=(4, 4),
+            textcoords="offset points", color=SECOND, fontsize=9,
+        )  # fmt: skip
+    _named_rows(axis, [*values], title)
+    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    return figure
+
+
+@rc_context(STYLE)
+def columns(panels: dict[str, Sequence[float]], xlabel: str = "") -> Picture:
+    """Upright bars, a panel for each title, all on one scale, counted from 1 on."""
+    if not panels:
+        raise FerError("columns: no panel to draw; give at least one title and values")
+    figure, (axes,) = picture(3.4 * len(panels), 2.8, 1, len(panels), sharey=True)
+    for axis, (title, values) in zip(axes, panels.items(), strict=True):
+        axis.bar(range(1, len(values) + 1), values, color=ACCENT)
+        axis.set(title=title, xlabel=xlabel)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(axis="x", visible=False)
     return figure
