@@ -45,8 +45,8 @@ notebooks: sync  ## re-execute the notebooks in place, on the real data
 report: $(READY)  ## draw figures, tables and report (html, pdf) from the run records
 	@$(PY) tools/report.py
 
-bench: $(READY)  ## measure speed, side by side
-	@set -e; for script in bench/*.py; do $(PY) $$script; done
+bench: $(READY)  ## measure speed beside the usual way: one table, kept on record
+	@$(PY) bench/compare.py
 
 clean:  ## remove what was built; keeps data/ and runs/
 	rm -rf build $(VENV)

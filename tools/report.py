@@ -28,7 +28,8 @@ from figures import FIGURES
 
 SECTION = r"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)"
 HEADLINES = (
-    "compact-cnn", "custom-cnn", "resnet9", "a-fine-tuned", "c-augmented", "d-avg",
+    "compact-cnn", "compact-cnn-again", "laptop", "custom-cnn", "resnet9", "a-longer",
+    "c-augmented", "d-avg",
 )  # fmt: skip
 
 
@@ -158,6 +159,7 @@ def readme(facts: Facts, text: str) -> str:
     generated = {
         "results": tables.results(facts, HEADLINES),
         "reference": tables.reference_table(facts),
+        "bench": tables.bench(facts),
     }
     for name, rows in generated.items():
         pattern = re.compile(SECTION.format(name=name), re.DOTALL)

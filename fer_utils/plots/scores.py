@@ -255,21 +255,26 @@ def spread(
         if len(found) > 1:
             std = found.std(ddof=1)
             axis.plot([mean - std, mean + std], [row, row], color=ACCENT, linewidth=2)
-            axis.plot(found, [row] * len(found), ".", color=SOFT, markersize=5)
+            axis.plot(found, [row] * len(found), ".", color=INK, markersize=4, zorder=3)
             text = f"{100 * mean:.1f} ± {100 * std:.1f} % ({len(found)} seeds)"
-        axis.plot(mean, row, "o", color=ACCENT, markersize=6, zorder=1.5)
+        axis.plot(mean, row, "o", color=ACCENT, markersize=7)
         axis.annotate(
             text, (1.01, row), xycoords=("axes fraction", "data"), va="center",
             fontsize=9,
         )  # fmt: skip
     for name, place in (lines or {}).items():
         axis.axvline(place, color=SECOND, linestyle="--", linewidth=1)
+        left = place > np.mean(axis.get_xlim())  # the name goes where there is room
         axis.annotate(
-            name, (place, 0), xycoords=("data", "axes fraction"), xytext=(4, 4),
-            textcoords="offset points", color=SECOND, fontsize=9,
+            name, (place, 0), xycoords=("data", "axes fraction"),
+            xytext=(-4 if left else 4, 4), textcoords="offset points",
+            ha="right" if left else "left", color=SECOND, fontsize=9,
         )  # fmt: skip
     _named_rows(axis, [*values], title)
+    axis.xaxis.set_major_locator(MaxNLocator(6))
     axis.xaxis.set_major_formatter(PercentFormatter(1))
+    if not any(map(len, values.values())):
+        axis.set_xticks([])
     return figure
 
 

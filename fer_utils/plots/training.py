@@ -71,6 +71,10 @@ def weight_movement(moved: dict[str, dict[str, float]]) -> Picture:
     """Bars: how far each part's weights went, in shares of their length, per rate."""
     if not moved:
         raise FerError("no movement to draw: give at least one rate")
+
+    def percent(share: float) -> str:  # two digits, and never 2e+02
+        return np.format_float_positional(100 * share, 2, fractional=False, trim="-")
+
     figure, ((axis,),) = picture(8, 3.4)
     shades = np.linspace(1, 0.3, len(moved))
     high = 0.8 / len(moved)
@@ -80,11 +84,11 @@ def weight_movement(moved: dict[str, dict[str, float]]) -> Picture:
             place, [*shares.values()], high * 0.92, color=ACCENT, alpha=shades[i],
             label=name,
         )  # fmt: skip
-        texts = [f"{100 * value:.2g} %" for value in shares.values()]
+        texts = [f"{percent(value)} %" for value in shares.values()]
         axis.bar_label(drawn, texts, padding=3, fontsize=8)
         axis.set_yticks(range(len(shares)), shares)
     axis.set(title="Movement of the weights, as a share of their length", xscale="log")
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{percent(value)} %")
     axis.margins(x=0.12)
     axis.invert_yaxis()
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
