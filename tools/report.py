@@ -28,14 +28,14 @@ from figures import FIGURES
 
 SECTION = r"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)"
 HEADLINES = (
-    "compact-cnn", "compact-cnn-again", "laptop", "custom-cnn", "resnet9", "a-longer",
-    "c-augmented", "d-avg",
+    "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-longer", "c-augmented",
+    "d-avg",
 )  # fmt: skip
 
 
 CALLS = (
     "facts", "figure", "see", "table", "cite", "sources", "score", "mean", "gain",
-    "holds", "took", "points", "machines", "error",
+    "holds", "took", "points", "machines", "error", "rate",
 )  # fmt: skip
 
 
@@ -128,6 +128,10 @@ class Text:
             "sizes": {name: f"{side} px" for name, side in figures.SIZES.items()},
             "address": release(self.root),
         }
+
+    def rate(self, name: str) -> str:
+        run = self.facts.run(name)
+        return f"{run.recipe.lr:g}" if run else NOT_RUN
 
     def took(self, name: str) -> str:
         return tables.took(self.facts.run(name))

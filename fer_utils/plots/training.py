@@ -197,10 +197,10 @@ def resolution(
     figure, ((left, right),) = picture(9, 3.4, 1, 2)
     known = {size: value for size, value in accuracies.items() if value is not None}
     left.plot([*known], [*known.values()], "o-", color=ACCENT)
-    for size, value in known.items():
+    for number, (size, value) in enumerate(known.items()):
         left.annotate(
-            f"{value:.1%}", (size, value), xytext=(0, 7), textcoords="offset points",
-            ha="center", fontsize=9,
+            f"{value:.1%}", (size, value), xytext=(0, -14 if number % 2 else 7),
+            textcoords="offset points", ha="center", fontsize=9,
         )  # fmt: skip
     left.set(title="Accuracy on validation images", xlabel="pixels a side")
     left.yaxis.set_major_formatter(PercentFormatter(1))
