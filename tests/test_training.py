@@ -16,7 +16,7 @@ from fer_utils import training
 from fer_utils.config import FerError
 from fer_utils.models import Recognizer, freeze, load_model
 from fer_utils.optim import make_optimizer, make_scheduler
-from fer_utils.recipes import Recipe
+from fer_utils.recipes import Recipe, recipe
 from fer_utils.training import Fit, train
 
 SMALL = Recipe("small", epochs=3, batch_size=16, augment="none")
@@ -77,6 +77,19 @@ def test_every_choice_trains(changes, tmp_path):
     assert run.finished and len(run.history) == 2
     assert run.history[1]["train_loss"] < run.history[0]["train_loss"]
     assert run.model.classes == parts[0].classes
+
+
+@pytest.mark.parametrize(
+    "name", ["record-resnet18", "record-vgg", "sprint", "distilled", "laptop-slim"]
+)
+def test_the_stages_for_a_gpu_run_through(name, tmp_path):
+    """The full settings, but for epochs and pixels: a GPU's time is dear."""
+    small = {"epochs": 2, "batch_size": 28, "input_size": 24, "early_size": 0}
+    full = recipe(name, "full", **small)
+    if full.teacher:
+        full = full.with_(teacher="shipped")
+    run = train(full, tiny(56), tiny(28, seed=1), tmp_path)
+    assert run.finished and len(run.history) == 2
 
 
 def test_a_finished_run_is_loaded_and_again_starts_anew(data, tmp_path, monkeypatch):
