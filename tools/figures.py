@@ -245,8 +245,8 @@ def coverage(facts: Facts) -> Picture:
 
 
 COMPARED = (
-    "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-head", "a-fine-tuned", "c-linear",
-    "c-one-rate", "c-discriminative", "c-augmented", "f-128", "g-vgg16",
+    "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-head", "a-fine-tuned",
+    "c-linear", "c-one-rate", "c-discriminative", "c-augmented", "f-128", "g-vgg16",
 )  # fmt: skip
 
 
