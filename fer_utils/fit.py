@@ -97,8 +97,10 @@ class Fit:
     @torch.no_grad()
     def features(self, images: Tensor, policy: Policy, name: str) -> Tensor:
         self.recognizer.eval()
-        parts = []
-        for batch in tqdm(images.split(128), desc=name, leave=False):
+        # On a CPU, larger parts cost three times as much: each layer's maps would be
+        # fetched from the system and given back again.
+        count, parts = 16 if self.device.type == "cpu" else 512, []
+        for batch in tqdm(images.split(count), desc=name, leave=False):
             with self.autocast():
                 changed = augment(batch.float() / 255, policy)
                 parts.append(self.recognizer.features(changed).float())
