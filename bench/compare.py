@@ -32,6 +32,7 @@ from fer_utils.config import device, hardware, write_whole
 from fer_utils.fit import best_precision
 from fer_utils.models import Recognizer
 from fer_utils.predict import Predictor
+from fer_utils.suite import duration
 
 RECORD = Path(__file__).parents[1] / "report" / "runs" / "bench.json"
 BATCH = 128
@@ -141,7 +142,8 @@ def inference(turns: int, sizes=(1, 8, 64)) -> list[dict]:
         faces = torch.randint(0, 256, (size, 1, 48, 48), dtype=torch.uint8)
         model = predictor.model
         sides = [lambda m=m, f=faces: m(f).softmax(1) for m in (usual, model)]
-        rows.append(row(f"recognise {size} faces at once", *sides, turns))
+        name = f"recognise {size} face{'s' * (size > 1)} at once"
+        rows.append(row(name, *sides, turns))
     return rows
 
 
@@ -183,38 +185,51 @@ def head_training(data: fer.FER2013, count: int) -> dict:
 
 
 def time_to(levels=(0.60, 0.659)) -> list[dict]:
-    """Seconds until a training on record first reached an accuracy on its val part."""
+    """The training from scratch that first reached each accuracy on PublicTest."""
     found = []
-    for name, run in fer.records().items():
-        for level in levels:
-            passed = 0.0
-            for epoch_ in run.history:
-                passed += epoch_["seconds"]
-                if epoch_["val_accuracy"] >= level:
-                    where = run.record["hardware"]
-                    found.append(
-                        {
-                            "run": name,
-                            "val_accuracy": level,
-                            "seconds": round(passed),
-                            "cpu": where["cpu"],
-                            "threads": where["threads"],
-                        }
-                    )
-                    break
+    for level in levels:
+        times = [
+            (passed, run)
+            for run in fer.records().values()
+            if (run.recipe.protocol, run.recipe.classes) == ("official", "all")
+            and not (run.recipe.start or run.recipe.pretrained)
+            and (passed := seconds_to(run, level))
+        ]
+        if times:
+            passed, run = min(times, key=lambda pair: pair[0])
+            found.append(
+                {
+                    "what": f"from scratch to {level:g} on PublicTest",
+                    "run": run.recipe.name,
+                    "seconds": round(passed),
+                    "cpu": run.record["hardware"]["cpu"],
+                    "threads": run.record["hardware"]["threads"],
+                }
+            )
     return found
 
 
-def show(rows: list[dict]) -> str:
+def seconds_to(run: fer.Run, level: float) -> float | None:
+    """Seconds until the end of the first epoch that reached the level; None: never."""
+    passed = 0.0
+    for epoch_ in run.history:
+        passed += epoch_["seconds"]
+        if epoch_["val_accuracy"] >= level:
+            return passed
+    return None
+
+
+def show(rows: list[dict], reached: list[dict]) -> str:
     lines = [f"{'':48}{'usual':>10}{'ours':>10}{'ratio':>9}"]
     for r in rows:
-        scale, unit = (
-            (1000, "ms") if r["unit"] == "s" and r["usual"] < 1 else (1, r["unit"])
+        usual, ours = (
+            duration(r[side]) if r["unit"] == "s" else f"{r[side]:,.0f} MB"
+            for side in ("usual", "ours")
         )
-        lines.append(
-            f"{r['what']:48}{r['usual'] * scale:10.1f}{r['ours'] * scale:10.1f}"
-            f"{r['ratio']:8.1f}× {unit}"
-        )
+        lines.append(f"{r['what']:48}{usual:>10}{ours:>10}{r['ratio']:8.1f}×")
+    for r in reached:
+        where = f"{r['run']}, {r['threads']} thread(s)"
+        lines.append(f"{r['what']:48}{'–':>10}{duration(r['seconds']):>10}  {where}")
     return "\n".join(lines)
 
 
@@ -230,7 +245,8 @@ def main() -> None:
     rows += inference(turns)
     rows.append(peak_memory())
     rows.append(head_training(data, 64 if quick else 512))
-    print(f"\n{hardware()}\n{show(rows)}")
+    reached = time_to()
+    print(f"\n{hardware()}\n{show(rows, reached)}")
     if quick:
         return
     record = {
@@ -238,7 +254,7 @@ def main() -> None:
         "hardware": hardware(),
         "data": data.source,
         "rows": rows,
-        "time_to": time_to(),
+        "time_to": reached,
     }
     write_whole(RECORD, (json.dumps(record, indent=1) + "\n").encode())
     print(f"kept in {RECORD.name}")

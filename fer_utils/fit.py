@@ -99,7 +99,7 @@ class Fit:
         self.recognizer.eval()
         # On a CPU, larger parts cost three times as much: each layer's maps would be
         # fetched from the system and given back again.
-        count, parts = 16 if self.device.type == "cpu" else 512, []
+        count, parts = 16 if self.device.type == "cpu" else 128, []
         for batch in tqdm(images.split(count), desc=name, leave=False):
             with self.autocast():
                 changed = augment(batch.float() / 255, policy)

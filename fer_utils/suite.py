@@ -39,8 +39,8 @@ def plan(names: Iterable[str], chosen: str, records: Path) -> list[Job]:
     """Return the trainings of a profile in an order in which they can be done.
 
     `names`: recipes, all if empty. A recipe comes with every seed that is on record, in
-    `records` or with the course, else with seed 0; and after the recipe that it starts
-    from. `FerError` for unknown names and damaged records.
+    `records` or with the course, else with seed 0; and after the recipes that it starts
+    from or learns from. `FerError` for unknown names and damaged records.
     """
     kept = [Run.load(path.parent) for path in sorted(records.glob("*/run.json"))]
     here, course = (
@@ -57,8 +57,8 @@ def plan(names: Iterable[str], chosen: str, records: Path) -> list[Job]:
 
     def add(name: str, seed: int) -> None:
         one = recipe(name, chosen, seed=seed)
-        if one.start in recipe_names():
-            add(one.start, seed)
+        for earlier in needs(one):
+            add(earlier, seed)
         stored = here.get((name, seed))
         record = stored.folder if stored else free_folder(one, chosen, records)
         before = stored or course.get((name, seed))
@@ -71,6 +71,12 @@ def plan(names: Iterable[str], chosen: str, records: Path) -> list[Job]:
         for seed in sorted(next(filter(None, seeds), [0])):
             add(name, seed)
     return list(jobs.values())
+
+
+def needs(one: Recipe) -> list[str]:
+    """Return the recipes whose runs this one starts from, or has as teachers."""
+    named = [one.start, *(name.strip() for name in one.teacher.split(","))]
+    return [name for name in named if name in recipe_names()]
 
 
 def free_folder(chosen: Recipe, profile_name: str, records: Path) -> Path:
@@ -145,16 +151,17 @@ def run_suite(
 ) -> list[str]:
     """Do all jobs that are not done, keep every record; return what failed, and why.
 
-    A recipe whose start failed is left out. `KeyboardInterrupt` passes through: what
-    was finished is kept, what was begun goes on at the next call.
+    A recipe that needs a failed one is left out. `KeyboardInterrupt` passes through:
+    what was finished is kept, what was begun goes on at the next call.
     """
     failed: dict[tuple[str, int], str] = {}
     for number, job in enumerate(jobs, 1):
         key = job.recipe.name, job.recipe.seed
         say(f"\n[{number}/{len(jobs)}] {job.title}: {on_record(job)}")
         try:
-            if (job.recipe.start, job.recipe.seed) in failed:
-                raise FerError(f"starts from {job.recipe.start}, which failed")
+            for earlier in needs(job.recipe):
+                if (earlier, job.recipe.seed) in failed:
+                    raise FerError(f"needs {earlier}, which failed")
             if is_done(job, data):
                 say(f"done before, in {job.folder}")
             elif code := train(job):
@@ -186,7 +193,11 @@ def took(record: dict[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 84 s, 34 min, 2.3 h."""
+    """Seconds as people say them: 3.4 ms, 2.5 s, 84 s, 34 min, 2.3 h."""
+    if 0 < seconds < 1:
+        return f"{1000 * seconds:.1f} ms"
+    if 0 < seconds < 9.95:
+        return f"{seconds:.1f} s"
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     if seconds < 5400:

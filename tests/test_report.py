@@ -334,6 +334,16 @@ def outputs(nb) -> str:
     return "\n".join(texts)
 
 
+def test_notebook_8_quotes_the_peers_of_the_report():
+    """An installed package has no report/, so the notebook carries its own table."""
+    path = ROOT / "notebooks" / "08_state_of_the_art.ipynb"
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    source = next(s for c in cells if "PEERS = {" in (s := "".join(c["source"])))
+    quoted = [float(value) for value in re.findall(r"\((0\.\d+),", source)]
+    peers = tomllib.loads((ROOT / "report" / "references.toml").read_text("utf-8"))
+    assert sorted(quoted) == sorted(peer["value"] for peer in peers["peer"])
+
+
 def test_no_score_is_typed_into_the_report():
     text = (ROOT / "report" / "report.md").read_text("utf-8")
     assert unsupported(text, published(), records=False) == []

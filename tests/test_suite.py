@@ -96,9 +96,22 @@ def test_unknown_names(tmp_path):
         plan([], "gpu", tmp_path)
 
 
+def test_teachers_come_first(tmp_path):
+    names = [job.recipe.name for job in plan(["distilled"], "full", tmp_path)]
+    assert names == ["record-resnet18", "record-vgg", "distilled"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(83.6, "84 s"), (99.6, "2 min"), (2040, "34 min"), (8280, "2.3 h")],
+    [
+        (0.0034, "3.4 ms"),
+        (0, "0 s"),
+        (2.49, "2.5 s"),
+        (83.6, "84 s"),
+        (99.6, "2 min"),
+        (2040, "34 min"),
+        (8280, "2.3 h"),
+    ],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
@@ -166,7 +179,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else(jobs, data, tmp_path):
     assert trained == ["a-head", "augment-none"]
     assert failed == [
         "a-head: fer train ended with exit code 1",
-        "a-fine-tuned: starts from a-head, which failed",
+        "a-fine-tuned: needs a-head, which failed",
     ]
     assert not jobs[1].record.exists() and other[0].record.exists()
     assert run_suite(jobs + other, data, lambda job: pretend(job, data)) == []

@@ -1,5 +1,6 @@
 """Training: it learns, stops clearly, and a killed one ends as if never killed."""
 
+import io
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from tiny import tiny
 from fer_utils import training
 from fer_utils.config import FerError
 from fer_utils.models import Recognizer, freeze, load_model
-from fer_utils.optim import make_optimizer, make_scheduler
+from fer_utils.optim import make_optimizer, make_scheduler, orthogonalised
 from fer_utils.recipes import Recipe, recipe
 from fer_utils.training import Fit, train
 
@@ -175,6 +176,43 @@ def test_weight_decay_spares_biases_and_norms():
         for group in groups:
             assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
         assert {group["weight_decay"] for group in groups} == {0.5, 0}
+
+
+@pytest.mark.parametrize("shape", [(16, 9), (64, 576), (128, 64), (1, 9)])
+def test_orthogonalised_evens_out_the_directions(shape):
+    torch.manual_seed(0)
+    matrix = torch.randn(shape) @ torch.diag(torch.logspace(0, -2, shape[1]))
+    found = orthogonalised(matrix, steps=5)
+    before, after = map(torch.linalg.svdvals, (matrix, found))
+    assert found.shape == shape and 0.5 < after.max() < 1.3
+    if min(shape) > 1:
+        assert after[0] / after[-1] < before[0] / before[-1]
+    assert torch.equal(orthogonalised(torch.zeros(shape)), torch.zeros(shape))
+
+
+def test_muon_goes_on_where_it_stopped():
+    images, labels = torch.rand(8, 1, 24, 24), torch.arange(8) % 7
+
+    def step(model, optimizer):
+        torch.manual_seed(0)
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    chosen = SMALL.with_(optimizer="muon")
+    one, other = (Recognizer("compact-cnn", input_size=24) for _ in range(2))
+    first, second = (make_optimizer(chosen, model) for model in (one, other))
+    step(one, first)
+    other.load_state_dict(one.state_dict())
+    # Through a file, as a stopped training does it: in memory the buffers are shared.
+    stored = io.BytesIO()
+    torch.save(first.state_dict(), stored)
+    stored.seek(0)
+    second.load_state_dict(torch.load(stored))
+    step(one, first)
+    step(other, second)
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_every_part_has_its_own_rate():

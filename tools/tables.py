@@ -160,7 +160,7 @@ def _digits(share: float) -> int:
 
 def _ours(facts: Facts, figure: dict) -> list[str]:
     if "milliseconds" in figure:
-        row = bench_row(facts, "recognise 1 faces")
+        row = bench_row(facts, "recognise 1 face ")
         if not row:
             return ["shipped network, one face", NOT_RUN, DASH, NOT_RUN, NOT_RUN]
         cpu = f"{facts.bench['hardware']['cores']}-core CPU"
@@ -295,12 +295,15 @@ def bench(facts: Facts) -> str:
     """Ours beside the usual way, as the bench measured them."""
     rows = []
     for row in facts.bench.get("rows", []):
-        small = row["unit"] == "s" and row["usual"] < 1
-        scale, unit = (1000, "ms") if small else (1, row["unit"])
-        usual, ours = (
-            f"{row[side] * scale:,.1f}{NBSP}{unit}" for side in ("usual", "ours")
+        sides = (
+            duration(row[side]) if row["unit"] == "s" else f"{row[side]:,.0f}{NBSP}MB"
+            for side in ("usual", "ours")
         )
-        rows.append([row["what"], usual, ours, f"{row['ratio']:.1f}{NBSP}×"])
+        rows.append([row["what"], *sides, f"{row['ratio']:.1f}{NBSP}×"])
+    for row in facts.bench.get("time_to", []):
+        threads = f"{row['threads']}{NBSP}thread{'s' * (row['threads'] > 1)}"
+        ours = f"{duration(row['seconds'])} (`{row['run']}`, {threads})"
+        rows.append([row["what"], DASH, ours, DASH])
     rows = rows or [["`make bench`", *[NOT_RUN] * 3]]
     return table(("", "the usual way", "ours", "ratio"), rows, " rrr")
 

@@ -197,10 +197,10 @@ def resolution(
     figure, ((left, right),) = picture(9, 3.4, 1, 2)
     known = {size: value for size, value in accuracies.items() if value is not None}
     left.plot([*known], [*known.values()], "o-", color=ACCENT)
-    for number, (size, value) in enumerate(known.items()):
+    for size, value in known.items():
         left.annotate(
-            f"{value:.1%}", (size, value), xytext=(0, -14 if number % 2 else 7),
-            textcoords="offset points", ha="center", fontsize=9,
+            f"{value:.1%}", (size, value), xytext=(0, 7), textcoords="offset points",
+            ha="center", fontsize=9,
         )  # fmt: skip
     left.set(title="Accuracy on validation images", xlabel="pixels a side")
     left.yaxis.set_major_formatter(PercentFormatter(1))
@@ -214,7 +214,10 @@ def resolution(
     right.set(title="Milliseconds a face", xlabel="pixels a side")
     right.set_ylim(0, max(milliseconds.values()) * 1.15)
     for axis in (left, right) if known else (right,):
-        axis.set_xticks(sorted({*accuracies, *milliseconds}))
+        axis.set_xscale("log", base=2)  # sizes are ratios, and small ones keep apart
+        ticks = sorted({*accuracies, *milliseconds})
+        axis.set_xticks(ticks, ticks)
+        axis.minorticks_off()
         axis.margins(x=0.08, y=0.15)
     return figure
 
