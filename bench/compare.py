@@ -192,7 +192,7 @@ def time_to(levels=(0.60, 0.659)) -> list[dict]:
             (passed, run)
             for run in fer.records().values()
             if (run.recipe.protocol, run.recipe.classes) == ("official", "all")
-            and not (run.recipe.start or run.recipe.pretrained)
+            and not (run.recipe.start or run.recipe.teacher or run.recipe.pretrained)
             and (passed := seconds_to(run, level))
         ]
         if times:
@@ -228,7 +228,7 @@ def show(rows: list[dict], reached: list[dict]) -> str:
         )
         lines.append(f"{r['what']:48}{usual:>10}{ours:>10}{r['ratio']:8.1f}×")
     for r in reached:
-        where = f"{r['run']}, {r['threads']} thread(s)"
+        where = f"{r['run']}, {r['threads']} thread(s) of {r['cpu']}"
         lines.append(f"{r['what']:48}{'–':>10}{duration(r['seconds']):>10}  {where}")
     return "\n".join(lines)
 

@@ -97,8 +97,8 @@ class Fit:
     @torch.no_grad()
     def features(self, images: Tensor, policy: Policy, name: str) -> Tensor:
         self.recognizer.eval()
-        # On a CPU, larger parts cost three times as much: each layer's maps would be
-        # fetched from the system and given back again.
+        # On a CPU, larger parts are slower: each layer's maps would be fetched from the
+        # system and given back again.
         count, parts = 16 if self.device.type == "cpu" else 128, []
         for batch in tqdm(images.split(count), desc=name, leave=False):
             with self.autocast():

@@ -56,21 +56,32 @@ def answers(recipe: Recipe, train: FER2013, device: torch.device) -> np.ndarray:
 
     `teacher` names runs as `start` does, several with commas between them.
     """
-    said = []
-    for name in recipe.teacher.split(","):
-        model = earlier_model(name.strip(), recipe.seed).to(device)
+    names = [name.strip() for name in recipe.teacher.split(",")]
+    models = [earlier_model(name, recipe.seed) for name in names]
+    for name, model in zip(names, models, strict=True):
         if model.classes != train.classes:
             raise FerError(
-                f"{recipe.name}: the teacher {name.strip()} knows the classes "
+                f"{recipe.name}: the teacher {name} knows the classes "
                 f"{', '.join(model.classes)}, the data {', '.join(train.classes)}"
             )
-        said.append(predict_probabilities(model, train.images, progress=True))
+    said = [
+        predict_probabilities(model.to(device), train.images, progress=True)
+        for model in models
+    ]
     return np.mean(said, axis=0)
 
 
 def earlier_model(name: str, seed: int) -> Recognizer:
     """Return the network that `start` or `teacher` names: "shipped", or a run's."""
-    return load_model() if name == "shipped" else Run.load(find_run(name, seed)).model
+    if name == "shipped":
+        return load_model()
+    folder = find_run(name, seed)
+    if not folder.exists():
+        raise FerError(
+            f"{folder}: no run there, and the recipe needs the run of {name}; "
+            "`fer suite RECIPE` trains what a recipe needs first"
+        )
+    return Run.load(folder).model
 
 
 def find_run(name: str, seed: int) -> Path:

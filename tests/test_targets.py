@@ -72,8 +72,8 @@ def test_a_student_of_two_teachers(tmp_path):
 
 def test_wrong_teachers(tmp_path):
     parts = tiny(56), tiny(28, seed=1)
-    with pytest.raises(FerError, match="no run there"):
-        train(SMALL.with_(teacher="nobody"), *parts, tmp_path / "x")
+    with pytest.raises(FerError, match=r"no run there, and the recipe needs .*nobody"):
+        train(SMALL.with_(teacher="shipped, nobody"), *parts, tmp_path / "x")
     train(SMALL, *parts, tmp_path / "seven")
     classes = "happy, sad"
     two = [tiny(28, seed, ("happy", "sad")) for seed in (0, 1)]

@@ -134,7 +134,7 @@ class Text:
         return f"{run.recipe.lr:g}" if run else NOT_RUN
 
     def took(self, name: str) -> str:
-        return tables.took(self.facts.run(name))
+        return tables.took(*self.facts.seeds(name))
 
 
 def release(root: Path) -> str:

@@ -56,12 +56,14 @@ def hardware(run: Run) -> str:
 
 
 def took(*runs: Run | None) -> str:
-    """Time and hardware of a training; the mean of several."""
+    """Time and hardware of a training; of several, the mean on each hardware."""
     if not runs or None in runs:
         return NOT_RUN
-    seconds = fmean(run.record["seconds"] for run in runs)
-    where = " or ".join(sorted({hardware(run) for run in runs}))
-    return f"{duration(seconds)} ({where})"
+    seconds: dict[str, list[float]] = {}
+    for run in runs:
+        seconds.setdefault(hardware(run), []).append(run.record["seconds"])
+    times = (f"{duration(fmean(s))} ({w})" for w, s in sorted(seconds.items()))
+    return ", ".join(times)
 
 
 def value(run: Run | None, part: str, key: str = "accuracy", clean: bool = False):
@@ -77,7 +79,7 @@ def values(runs: Sequence[Run], part: str, key="accuracy", clean=False) -> list[
     return [v for v in found if v is not None]
 
 
-def megapixels(run: Run) -> str:
+def input_sizes(run: Run) -> str:
     early = f"{run.recipe.early_size}→" if run.recipe.early_size else ""
     return f"{early}{run.recipe.input_size}"
 
@@ -111,7 +113,7 @@ def _result(name: str, runs: list[Run]) -> list[str]:
     seeds = f", {len(runs)} seeds" if len(runs) > 1 else ""
     return [
         f"`{name}`{seeds}",
-        f"{first.recipe.model}, {megapixels(first)}",
+        f"{first.recipe.model}, {input_sizes(first)}",
         first.recipe.protocol + classes,
         spread(values(runs, "val")),
         spread(values(runs, "test")),
@@ -175,7 +177,7 @@ def _ours(facts: Facts, figure: dict) -> list[str]:
     ratio = NOT_RUN if full is None else f"{full / figure['value']:.2f}"
     if figure["metric"] == "training images":
         ratio = DASH  # of images seen in training: not to be compared
-    network = f" ({run.recipe.model}, {megapixels(run)})" if run else ""
+    network = f" ({run.recipe.model}, {input_sizes(run)})" if run else ""
     return [
         f"`{figure['ours']}`{network}", percent(full), percent(clean), took(run), ratio,
     ]  # fmt: skip
@@ -302,7 +304,8 @@ def bench(facts: Facts) -> str:
         rows.append([row["what"], *sides, f"{row['ratio']:.1f}{NBSP}×"])
     for row in facts.bench.get("time_to", []):
         threads = f"{row['threads']}{NBSP}thread{'s' * (row['threads'] > 1)}"
-        ours = f"{duration(row['seconds'])} (`{row['run']}`, {threads})"
+        where = f"{threads} of {row['cpu']}"
+        ours = f"{duration(row['seconds'])} (`{row['run']}`, {where})"
         rows.append([row["what"], DASH, ours, DASH])
     rows = rows or [["`make bench`", *[NOT_RUN] * 3]]
     return table(("", "the usual way", "ours", "ratio"), rows, " rrr")
