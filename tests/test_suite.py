@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -225,8 +226,15 @@ def test_two_recipes_stopped_and_taken_up_again(tmp_path):
     typed = command(tmp_path, "augment-none", "imbalance-none", "--profile", "quick")
     env = environment(tmp_path)
     log = (tmp_path / "log").open("w+")
+    # Started from a background job, the tests inherit that SIGINT is ignored.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(
-        typed, env=env, stdout=log, stderr=log, start_new_session=True
+        typed,
+        env=env,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=listen,
     )
     stopped = tmp_path / "runs" / "augment-none-seed0" / "last.pt"
     for _ in range(6000):
