@@ -30,7 +30,7 @@ import fer_utils as fer
 from fer_utils.augment import POLICIES, augment
 from fer_utils.config import device, hardware, write_whole
 from fer_utils.fit import best_precision
-from fer_utils.models import Recognizer
+from fer_utils.models import Recognizer, load_model
 from fer_utils.predict import Predictor
 from fer_utils.suite import duration
 
@@ -149,7 +149,7 @@ def inference(turns: int, sizes=(1, 8, 64)) -> list[dict]:
 
 MEMORY = """
 import resource, sys, torch
-from fer_utils.models import Recognizer
+from fer_utils.models import Recognizer, load_model
 name, size, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 model = Recognizer(name, input_size=size).to(memory_format=torch.channels_last).train()
 optimizer = torch.optim.Adam(model.parameters())
@@ -164,7 +164,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
 def peak_memory() -> dict:
     """Training all layers: reference A's network and batch, and the shipped one's."""
     sides = []
-    for side in (("efficientnet-b0", "224", "64"), ("compact-cnn", "48", "128")):
+    for side in (("efficientnet-b0", "224", "64"), (load_model().name, "48", "128")):
         command = [sys.executable, "-c", MEMORY, *side]
         sides.append(float(subprocess.check_output(command, text=True)))
     return entry("peak memory of a training, B0 / shipped", "MB", [tuple(sides)])

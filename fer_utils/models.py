@@ -15,7 +15,7 @@ from .networks import NETWORKS
 MEAN, STD = 0.508, 0.255  # of FER2013's Training pixels, in 0..1
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean, std of its pixels
 OFFLINE = "efficientnet-lite0"  # its weights come by pip, no download at run time
-WEIGHTS = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parent / "weights" / "shipped.safetensors"
 
 
 class Recognizer(nn.Module):
@@ -124,6 +124,7 @@ def freeze(model: Recognizer, unfreeze: int = 0) -> None:
 def save_model(model: Recognizer, path: Path, **metadata) -> None:
     """Write weights and what is needed to rebuild the model, whole or not at all.
 
+    In half precision: half the file, and answers that differ in the fourth digit.
     `metadata`: further JSON values (recipe, scores, data, date) for the file's header.
     """
     from safetensors.torch import save
@@ -137,11 +138,13 @@ def save_model(model: Recognizer, path: Path, **metadata) -> None:
         **metadata,
     }
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    # Only what is large: a variance of a batch norm may be too small for a half.
+    state = {k: v.half() if v.ndim > 1 else v for k, v in state.items()}
     texts = {key: json.dumps(value) for key, value in header.items()}
     write_whole(path, save(state, texts))
 
 
-def load_model(path: str | Path = WEIGHTS / "compact-cnn.safetensors") -> Recognizer:
+def load_model(path: str | Path = SHIPPED) -> Recognizer:
     """Rebuild a model from its file (default: the shipped one), ready to predict.
 
     The file is data, never code. Raises `FerError` if it is missing or something else.

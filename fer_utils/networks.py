@@ -62,21 +62,38 @@ class ResidualBlock(nn.Module):
         return F.relu(self.conv2(hidden) + self.shortcut(x), inplace=True)
 
 
-def compact_cnn(classes: int, pool: str = "avg") -> nn.Sequential:
-    """A small residual network for 48×48 grey faces; 530 k parameters.
+def compact_cnn(classes: int, pool: str = "avg", width: int = 32) -> nn.Sequential:
+    """A small residual network for 48×48 grey faces; 530 k parameters at width 32.
 
     The first convolution halves the side at once: on a CPU, time goes where the
     pixels are, and a face at 24×24 still shows its expression.
     """
-    stem = conv_relu(1, 32, stride=2)
+    stem, w = conv_relu(1, width, stride=2), width
+    body = [
+        ResidualBlock(w, w),
+        ResidualBlock(w, 2 * w, stride=2),
+        ResidualBlock(2 * w, 2 * w),
+        ResidualBlock(2 * w, 4 * w, stride=2),
+        conv_relu(4 * w, 4 * w),
+    ]
+    return parts(stem, body, pooled(pool), linear_head(4 * w, classes))
+
+
+def deep_cnn(classes: int) -> nn.Sequential:
+    """compact_cnn with a stage more, 256 wide at 3×3; 970 k parameters.
+
+    Where pictures are small, width is cheap: nearly twice the weights for a quarter
+    more work.
+    """
     body = [
         ResidualBlock(32, 32),
         ResidualBlock(32, 64, stride=2),
         ResidualBlock(64, 64),
         ResidualBlock(64, 128, stride=2),
-        conv_relu(128, 128),
+        ResidualBlock(128, 128),
+        conv_relu(128, 256, stride=2),
     ]
-    return parts(stem, body, pooled(pool), linear_head(128, classes))
+    return parts(conv_relu(1, 32, stride=2), body, pooled(), linear_head(256, classes))
 
 
 def slim_cnn(classes: int) -> nn.Sequential:
@@ -277,6 +294,8 @@ class Network:
 NETWORKS = {
     "compact-cnn": Network(compact_cnn),
     "compact-cnn-max": Network(partial(compact_cnn, pool="max")),
+    "deep-cnn": Network(deep_cnn),
+    "wide-cnn": Network(partial(compact_cnn, width=48)),
     "slim-cnn": Network(slim_cnn),
     "custom-cnn": Network(custom_cnn),
     "resnet9": Network(resnet9),

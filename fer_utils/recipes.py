@@ -64,7 +64,7 @@ class Recipe:
     classes: str = "all"  # see labels.parse_classes
     protocol: str = "official"  # see FER2013.split
     labels: str = "fer"  # fer+: learn the shares of people's votes (FER_VOTES)
-    teacher: str = ""  # learn from what these say, too: see targets.answers
+    teacher: str = ""  # learn from what these runs say, too: see targets.answers
     teacher_weight: float = 0.7  # its share of what is learned
     epochs: int = 24
     batch_size: int = 128
@@ -84,7 +84,7 @@ class Recipe:
     grad_clip: float = 0.0  # largest gradient norm, 0 for no limit
     keep: str = "best"  # the epoch whose weights are kept, by accuracy on `val`
     pretrained: bool = False  # start from ImageNet weights
-    start: str = ""  # from the run of this recipe, in this folder, or "shipped"
+    start: str = ""  # "shipped", or an earlier run: see targets.find_run
     unfreeze: int = -1  # how many last blocks learn beside the head; -1: all
     lr_body: float = 0.0  # peak for the body, 0: as `lr`, which is the head's
     lr_stem: float = 0.0  # peak for the stem, 0: as the body's

@@ -58,7 +58,7 @@ def plan(names: Iterable[str], chosen: str, records: Path) -> list[Job]:
     def add(name: str, seed: int) -> None:
         one = recipe(name, chosen, seed=seed)
         for earlier in needs(one):
-            add(earlier, seed)
+            add(*earlier)
         stored = here.get((name, seed))
         record = stored.folder if stored else free_folder(one, chosen, records)
         before = stored or course.get((name, seed))
@@ -73,10 +73,15 @@ def plan(names: Iterable[str], chosen: str, records: Path) -> list[Job]:
     return list(jobs.values())
 
 
-def needs(one: Recipe) -> list[str]:
-    """Return the recipes whose runs this one starts from, or has as teachers."""
+def needs(one: Recipe) -> list[tuple[str, int]]:
+    """Return recipe and seed of the runs this one starts from, or has as teachers."""
     named = [one.start, *(name.strip() for name in one.teacher.split(","))]
-    return [name for name in named if name in recipe_names()]
+    parts = [name.partition("-seed") for name in named]  # wide-cnn-seed2: that seed
+    return [
+        (name, int(seed) if seed.isdecimal() else one.seed)
+        for name, _, seed in parts
+        if name in recipe_names()
+    ]
 
 
 def free_folder(chosen: Recipe, profile_name: str, records: Path) -> Path:
@@ -160,8 +165,8 @@ def run_suite(
         say(f"\n[{number}/{len(jobs)}] {job.title}: {on_record(job)}")
         try:
             for earlier in needs(job.recipe):
-                if (earlier, job.recipe.seed) in failed:
-                    raise FerError(f"needs {earlier}, which failed")
+                if earlier in failed:
+                    raise FerError(f"needs {earlier[0]}, which failed")
             if is_done(job, data):
                 say(f"done before, in {job.folder}")
             elif code := train(job):

@@ -85,6 +85,11 @@ def earlier_model(name: str, seed: int) -> Recognizer:
 
 
 def find_run(name: str, seed: int) -> Path:
-    """Return the folder of a run: `name` itself, or the recipe's run of this seed."""
-    folder = Path(name)
-    return folder if folder.is_dir() else config.runs / f"{name}-seed{seed}"
+    """Return the folder of a run: `name` itself, or the recipe's run of this seed.
+
+    `wide-cnn-seed2` names a run of one seed, whatever the seed here is.
+    """
+    for folder in (Path(name), config.runs / name):
+        if folder.is_dir():
+            return folder
+    return config.runs / (name if "-seed" in name else f"{name}-seed{seed}")

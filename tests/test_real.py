@@ -14,7 +14,7 @@ from fer_utils.evaluation import evaluate
 from fer_utils.labels import EMOTIONS, code
 from fer_utils.models import load_model
 from fer_utils.readers import USAGES
-from fer_utils.run import Run
+from fer_utils.run import records
 
 REAL = os.environ.get("FER_REAL", "")
 pytestmark = pytest.mark.skipif(
@@ -105,7 +105,7 @@ def test_ferplus_votes(real):
 def test_the_shipped_weights_reach_their_scores(real):
     """What the weights' header, the run record and the model card say, seen again."""
     model = load_model()
-    record = Run.load(Path(__file__).parents[1] / "report" / "runs" / "compact-cnn")
+    record = records()[model.metadata["recipe"]["name"]]
     parts = real.split()
     for name, floor in (("val", 0.665), ("test", 0.68)):
         part = getattr(parts, name)
@@ -119,3 +119,12 @@ def test_the_shipped_weights_reach_their_scores(real):
         )
         assert model.metadata["scores"][name]["accuracy"] == stored["accuracy"]
         assert got.calibration_error < 0.05
+
+
+def test_weights_beside_a_record_reach_its_scores(real):
+    runs = [r for r in records().values() if (r.folder / "model.safetensors").exists()]
+    assert runs, "the network called taught has its weights there"
+    for run in runs:
+        got = evaluate(run.model, real.split(run.recipe.protocol).val)
+        stored = run.record["scores"]["val"]["accuracy"]
+        assert got.accuracy == pytest.approx(stored, abs=0.003)

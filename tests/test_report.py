@@ -19,10 +19,11 @@ from facts import NOT_RUN, keep_data, read_facts
 from fer_utils.config import FerError
 from fer_utils.data import load_fer2013
 from fer_utils.evaluation import calibration_error
+from fer_utils.models import load_model
 from fer_utils.recipes import recipe, recipe_names
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = "compact-cnn"
+SHIPPED = load_model().metadata["recipe"]["name"]
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,13 @@ def test_unknown_names(tmp_path):
 def test_teachers_come_first(tmp_path):
     names = [job.recipe.name for job in plan(["distilled"], "full", tmp_path)]
     assert names == ["record-resnet18", "record-vgg", "distilled"]
+    jobs = plan(["taught"], "cpu", tmp_path)  # it names the seeds of its teachers
+    assert [job.title for job in jobs] == [
+        "wide-cnn",
+        "deep-cnn",
+        "compact-cnn, seed 2",
+        "taught",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,15 @@ def test_a_student_of_two_teachers(tmp_path):
     assert train(taught, *parts, tmp_path / "taught").finished
 
 
+def test_a_run_by_recipe_by_seed_or_by_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(targets, "config", replace(targets.config, runs=tmp_path))
+    assert targets.find_run("wide-cnn", 3) == tmp_path / "wide-cnn-seed3"
+    assert targets.find_run("wide-cnn-seed2", 3) == tmp_path / "wide-cnn-seed2"
+    (tmp_path / "mine").mkdir()
+    for name in ("mine", str(tmp_path / "mine")):
+        assert targets.find_run(name, 3) == tmp_path / "mine"
+
+
 def test_wrong_teachers(tmp_path):
     parts = tiny(56), tiny(28, seed=1)
     with pytest.raises(FerError, match=r"no run there, and the recipe needs .*nobody"):

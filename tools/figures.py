@@ -145,7 +145,7 @@ def transformed_images(facts: Facts) -> Picture:
 
 # --- run records ---
 
-SHIPPED = "compact-cnn"
+SHIPPED = load_model().metadata["recipe"]["name"]
 AUGMENTED = {
     "augment-none": "none",
     "augment-a": "A's",
@@ -245,8 +245,9 @@ def coverage(facts: Facts) -> Picture:
 
 
 COMPARED = (
-    "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-head", "a-fine-tuned",
-    "c-linear", "c-one-rate", "c-discriminative", "c-augmented", "f-128", "g-vgg16",
+    "taught", "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-head",
+    "a-fine-tuned", "c-linear", "c-one-rate", "c-discriminative", "c-augmented",
+    "f-128", "g-vgg16",
 )  # fmt: skip
 
 

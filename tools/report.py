@@ -28,14 +28,14 @@ from figures import FIGURES
 
 SECTION = r"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)"
 HEADLINES = (
-    "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-longer", "c-augmented",
-    "d-avg",
+    "taught", "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-longer",
+    "c-augmented", "d-avg",
 )  # fmt: skip
 
 
 CALLS = (
     "facts", "figure", "see", "table", "cite", "sources", "score", "mean", "gain",
-    "holds", "took", "points", "machines", "error", "rate",
+    "log_loss", "holds", "took", "points", "machines", "error", "rate",
 )  # fmt: skip
 
 
@@ -82,6 +82,10 @@ class Text:
         seeds = self.facts.seeds(name)
         return tables.spread(tables.values(seeds, part, key, **kind))
 
+    def log_loss(self, name: str, part: str = "val") -> str:
+        found = tables.value(self.facts.run(name), part, "log_loss")
+        return NOT_RUN if found is None else f"{found:.3f}"
+
     def gain(self, name: str, base: str, part: str = "val", key: str = "accuracy"):
         """How many points `name` is above `base`, in words."""
         pair = [tables.value(self.facts.run(n), part, key) for n in (name, base)]
@@ -124,6 +128,7 @@ class Text:
     def names(self) -> dict:
         return {name: getattr(self, name) for name in CALLS} | {
             "tables": tables,
+            "shipped": figures.SHIPPED,
             "percent": tables.percent,
             "sizes": {name: f"{side} px" for name, side in figures.SIZES.items()},
             "address": release(self.root),

@@ -20,7 +20,7 @@ from fer_utils.evaluation import (
     fit_temperature,
 )
 from fer_utils.labels import EMOTIONS
-from fer_utils.models import WEIGHTS, save_model
+from fer_utils.models import SHIPPED, save_model
 from fer_utils.run import Run
 from fer_utils.suite import keep
 
@@ -48,10 +48,9 @@ def ship(folders: list[Path]) -> None:
 
     name = best.recipe.name
     scores = best.record["scores"]
-    WEIGHTS.mkdir(exist_ok=True)
     save_model(
         best.model,
-        WEIGHTS / f"{name}.safetensors",
+        SHIPPED,
         recipe=best.record["recipe"],
         scores={part: {key: scores[part][key] for key in SCORES} for part in scores},
         temperature=round(temperature, 4),
@@ -71,7 +70,7 @@ def ship(folders: list[Path]) -> None:
         scores=scores,
         spread={part: spread(entries) for part, entries in parts.items()},
         parameters=sum(p.numel() for p in best.model.parameters()),
-        megabytes=(WEIGHTS / f"{name}.safetensors").stat().st_size / 1e6,
+        megabytes=SHIPPED.stat().st_size / 1e6,
         temperature=temperature,
         calibrated=after,
         emotions=EMOTIONS,
