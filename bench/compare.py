@@ -149,7 +149,7 @@ def inference(turns: int, sizes=(1, 8, 64)) -> list[dict]:
 
 MEMORY = """
 import resource, sys, torch
-from fer_utils.models import Recognizer, load_model
+from fer_utils.models import Recognizer
 name, size, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 model = Recognizer(name, input_size=size).to(memory_format=torch.channels_last).train()
 optimizer = torch.optim.Adam(model.parameters())

@@ -138,8 +138,11 @@ def save_model(model: Recognizer, path: Path, **metadata) -> None:
         **metadata,
     }
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    # Only what is large: a variance of a batch norm may be too small for a half.
-    state = {k: v.half() if v.ndim > 1 else v for k, v in state.items()}
+    for key, value in state.items():
+        # Only what is large: a batch norm's variance may be too small for a half. And
+        # nothing that would overflow.
+        if value.ndim > 1 and value.half().isfinite().all():
+            state[key] = value.half()
     texts = {key: json.dumps(value) for key, value in header.items()}
     write_whole(path, save(state, texts))
 

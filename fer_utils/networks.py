@@ -62,21 +62,26 @@ class ResidualBlock(nn.Module):
         return F.relu(self.conv2(hidden) + self.shortcut(x), inplace=True)
 
 
+def residual_body(w: int) -> list[nn.Module]:
+    """The blocks of compact_cnn and deep_cnn: w channels at 24×24, 4w at 6×6."""
+    return [
+        ResidualBlock(w, w),
+        ResidualBlock(w, 2 * w, stride=2),
+        ResidualBlock(2 * w, 2 * w),
+        ResidualBlock(2 * w, 4 * w, stride=2),
+    ]
+
+
 def compact_cnn(classes: int, pool: str = "avg", width: int = 32) -> nn.Sequential:
     """A small residual network for 48×48 grey faces; 530 k parameters at width 32.
 
     The first convolution halves the side at once: on a CPU, time goes where the
     pixels are, and a face at 24×24 still shows its expression.
     """
-    stem, w = conv_relu(1, width, stride=2), width
-    body = [
-        ResidualBlock(w, w),
-        ResidualBlock(w, 2 * w, stride=2),
-        ResidualBlock(2 * w, 2 * w),
-        ResidualBlock(2 * w, 4 * w, stride=2),
-        conv_relu(4 * w, 4 * w),
-    ]
-    return parts(stem, body, pooled(pool), linear_head(4 * w, classes))
+    last = 4 * width
+    body = [*residual_body(width), conv_relu(last, last)]
+    stem = conv_relu(1, width, stride=2)
+    return parts(stem, body, pooled(pool), linear_head(last, classes))
 
 
 def deep_cnn(classes: int) -> nn.Sequential:
@@ -85,14 +90,8 @@ def deep_cnn(classes: int) -> nn.Sequential:
     Where pictures are small, width is cheap: nearly twice the weights for a quarter
     more work.
     """
-    body = [
-        ResidualBlock(32, 32),
-        ResidualBlock(32, 64, stride=2),
-        ResidualBlock(64, 64),
-        ResidualBlock(64, 128, stride=2),
-        ResidualBlock(128, 128),
-        conv_relu(128, 256, stride=2),
-    ]
+    body = residual_body(32)
+    body += [ResidualBlock(128, 128), conv_relu(128, 256, stride=2)]
     return parts(conv_relu(1, 32, stride=2), body, pooled(), linear_head(256, classes))
 
 

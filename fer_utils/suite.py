@@ -1,6 +1,7 @@
 """Every run on record, trained again: what the report is made of (`fer suite`)."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -76,11 +77,11 @@ def plan(names: Iterable[str], chosen: str, records: Path) -> list[Job]:
 def needs(one: Recipe) -> list[tuple[str, int]]:
     """Return recipe and seed of the runs this one starts from, or has as teachers."""
     named = [one.start, *(name.strip() for name in one.teacher.split(","))]
-    parts = [name.partition("-seed") for name in named]  # wide-cnn-seed2: that seed
+    matches = [re.fullmatch(r"(.+?)(?:-seed([0-9]+))?", name) for name in named]
     return [
-        (name, int(seed) if seed.isdecimal() else one.seed)
-        for name, _, seed in parts
-        if name in recipe_names()
+        (match[1], int(match[2] or one.seed))
+        for match in matches
+        if match and match[1] in recipe_names()
     ]
 
 

@@ -94,6 +94,14 @@ def test_file_gives_back_the_model(model, images, tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["m.safetensors"]
 
 
+def test_a_weight_too_large_for_a_half_is_kept(tmp_path):
+    large = Recognizer("compact-cnn")
+    with torch.no_grad():
+        large.net.head[1].weight[0, 0] = 1e6
+    save_model(large, tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors").net.head[1].weight[0, 0] == 1e6
+
+
 def header(**changes) -> dict[str, str]:
     known = {"model": "compact-cnn", "classes": EMOTIONS, "input_size": 48}
     return {key: json.dumps(value) for key, value in (known | changes).items()}
