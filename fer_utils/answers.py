@@ -26,7 +26,7 @@ EXAMPLE = {
             "probabilities": dict.fromkeys(EMOTIONS, 0.01) | {"happy": 0.94},
         }
     ],
-    "model": "compact-cnn",
+    "model": "taught",
     "milliseconds": 31.5,
     "message": None,
 }

@@ -140,7 +140,7 @@ class Demo(widgets.VBox):
         self.clear = widgets.Button(description="Clear", icon="trash")
         self.buttons = widgets.HBox(layout={"flex_flow": "row wrap"})
         self.unsure = widgets.FloatSlider(
-            0.4, min=0, max=0.95, step=0.05, continuous_update=False,
+            0.4, min=0, max=1, step=0.05, continuous_update=False,
             description="Unsure below", readout_format=".0%",
             style={"description_width": "initial"},
         )  # fmt: skip

@@ -44,7 +44,7 @@ class Fit:
         check_sizes(model, recipe)
         freeze(model, recipe.unfreeze)
         self.recognizer = model.to(self.device, memory_format=torch.channels_last)
-        self.precision = best_precision(self.device)
+        self.precision = best_precision(self.device, self.recognizer)
         if recipe.views:
             self.images, self.val = self.cached_features()
             model = model.net.head
@@ -230,14 +230,18 @@ def to_device(data: FER2013, device: torch.device) -> tuple[Tensor, Tensor]:
     return images.to(device), torch.from_numpy(data.labels).to(device)
 
 
-def best_precision(device: torch.device) -> torch.dtype:
+def best_precision(device: torch.device, model: nn.Module | None = None) -> torch.dtype:
     """Return the fastest safe number format that the hardware has natively.
 
     A T4 only emulates bfloat16, which is slow: it gets float16 and a gradient scaler.
+    On a CPU, bfloat16 slows depthwise convolutions down: such a model gets float32.
     """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float16
-    if device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", bool)():
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
+    layers = model.modules() if model else ()
+    depthwise = any(getattr(layer, "groups", 1) > 1 for layer in layers)
+    if device.type == "cpu" and native and not depthwise:
         return torch.bfloat16
     return torch.float32

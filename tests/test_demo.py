@@ -99,7 +99,7 @@ def test_newest_first_and_options_apply_to_what_is_shown(predictor):
     shown.add([("blank", np.zeros((90, 90, 3), np.uint8))])
     shown.sample.click()
     assert [words[:8] for words in said(shown)] == ["One face", "No face "]
-    shown.unsure.value = 0.95
+    shown.unsure.value = 1
     assert said(shown)[0].startswith("One face: unsure, at best happy")
     shown.cropped.value = True
     assert [words[:8] for words in said(shown)] == ["One face"] * 2

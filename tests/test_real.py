@@ -107,7 +107,7 @@ def test_the_shipped_weights_reach_their_scores(real):
     model = load_model()
     record = records()[model.metadata["recipe"]["name"]]
     parts = real.split()
-    for name, floor in (("val", 0.665), ("test", 0.68)):
+    for name, floor in (("val", 0.68), ("test", 0.69)):
         part = getattr(parts, name)
         got = evaluate(model, part)
         stored = record.record["scores"][name]
@@ -119,12 +119,3 @@ def test_the_shipped_weights_reach_their_scores(real):
         )
         assert model.metadata["scores"][name]["accuracy"] == stored["accuracy"]
         assert got.calibration_error < 0.05
-
-
-def test_weights_beside_a_record_reach_its_scores(real):
-    runs = [r for r in records().values() if (r.folder / "model.safetensors").exists()]
-    assert runs, "the network called taught has its weights there"
-    for run in runs:
-        got = evaluate(run.model, real.split(run.recipe.protocol).val)
-        stored = run.record["scores"]["val"]["accuracy"]
-        assert got.accuracy == pytest.approx(stored, abs=0.003)

@@ -20,7 +20,7 @@ FLOORS = {
     ("laptop", "test"): 0.659,
     ("laptop-seed1", "test"): 0.659,
     ("laptop-seed2", "test"): 0.659,
-    ("taught", "test"): 0.69,
+    ("taught", "test"): 0.70,
     ("d-avg", "test"): 0.81,
     ("g-vgg16", "val"): 0.26,  # above saying the most frequent class, always
 }

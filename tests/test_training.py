@@ -15,6 +15,7 @@ from tiny import tiny
 
 from fer_utils import training
 from fer_utils.config import FerError
+from fer_utils.fit import best_precision
 from fer_utils.models import Recognizer, freeze, load_model
 from fer_utils.optim import make_optimizer, make_scheduler, orthogonalised
 from fer_utils.recipes import Recipe, recipe
@@ -462,7 +463,7 @@ def test_more_processes_than_images_in_a_batch(data):
 
 def test_start_from_the_shipped_network_with_other_classes():
     two = [tiny(28, seed, ("happy", "sad")) for seed in (0, 1)]
-    chosen = SMALL.with_(model="compact-cnn-max", start="shipped", classes="happy, sad")
+    chosen = SMALL.with_(model="wide-cnn-max", start="shipped", classes="happy, sad")
     fit = Fit(chosen, *two, training.Accelerator(cpu=True))
     shipped, new = load_model().state_dict(), fit.kept.state_dict()
     same = {
@@ -471,3 +472,14 @@ def test_start_from_the_shipped_network_with_other_classes():
         if v.shape == shipped[k].shape and torch.equal(v, shipped[k])
     }
     assert new.keys() - same == {"net.head.1.weight", "net.head.1.bias"}
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("compact-cnn", torch.bfloat16), ("efficientnet-lite0", torch.float32)],
+)
+def test_depthwise_convolutions_stay_in_float32_on_a_cpu(name, precision, monkeypatch):
+    """In bfloat16 a step of EfficientNet-Lite0 took 1.9 times as long."""
+    native = "_is_avx512_bf16_supported"
+    monkeypatch.setattr(torch.cpu, native, lambda: True, raising=False)
+    assert best_precision(torch.device("cpu"), Recognizer(name)) == precision

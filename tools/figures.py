@@ -245,7 +245,7 @@ def coverage(facts: Facts) -> Picture:
 
 
 COMPARED = (
-    "taught", "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-head",
+    SHIPPED, "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-head",
     "a-fine-tuned", "c-linear", "c-one-rate", "c-discriminative", "c-augmented",
     "f-128", "g-vgg16",
 )  # fmt: skip
