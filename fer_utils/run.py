@@ -206,7 +206,7 @@ class Run:
 
 
 def records() -> dict[str, Run]:
-    """Return the finished runs that came with the course, by name; few have weights.
+    """Return the finished runs that came with the course, by name: all but weights.
 
     They are what the report is drawn from (`report/runs`), and stand in for trainings
     that take too long to repeat in a lesson.
