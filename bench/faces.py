@@ -84,8 +84,9 @@ def time_portrait(predictor: Predictor) -> None:
         ("open (JPEG)", lambda: open_photo(data_bytes)),
         ("find the face", lambda: find_faces(photo)),
         ("cut it out", lambda: crop_faces(photo, faces)),
-        ("network", lambda: predictor.probabilities(crops)),
-        ("network, flipped too", lambda: predictor.probabilities(crops, flip=True)),
+        ("network, 1 look", lambda: predictor.probabilities(crops, 1)),
+        ("network, 2 looks", lambda: predictor.probabilities(crops, 2)),
+        ("network, 6 looks", lambda: predictor.probabilities(crops, 6)),
         ("all: bytes to answer", lambda: predictor.predict(data_bytes)),
     ):
         print(f"  {name:22} {milliseconds(step)}")

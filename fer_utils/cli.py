@@ -26,6 +26,14 @@ Source = Annotated[
     ),
 ]
 
+Looks = Annotated[
+    int | None,
+    typer.Option(
+        help="Looks at each face, averaged: 1, 2 (mirrored) or 6. Default: as the "
+        "recipe of the weights says.",
+    ),
+]
+
 
 @app.command("data")
 def show_data(source: Source = None) -> None:
@@ -180,7 +188,7 @@ def evaluate(
     part: Annotated[
         str, typer.Option(help="val, or test when all is decided.")
     ] = "val",
-    flip: Annotated[bool, typer.Option(help="Average with mirror images.")] = True,
+    looks: Looks = None,
 ) -> None:
     """Score a run and put the scores on its record."""
     from .data import load_fer2013
@@ -188,7 +196,7 @@ def evaluate(
     from .run import Run
 
     run = Run.load(folder)
-    evaluate_run(run, load_fer2013(source), part, flip)
+    evaluate_run(run, load_fer2013(source), part, looks)
     print_scores(part, run.record["scores"][part], per_class=True)
 
 
@@ -224,9 +232,7 @@ def predict(
         Path | None,
         typer.Option("--annotate", metavar="OUT", help="Folder for drawn copies."),
     ] = None,
-    flip: Annotated[
-        bool, typer.Option("--flip", help="Average with mirror images.")
-    ] = False,
+    looks: Looks = None,
     cropped: Annotated[
         bool, typer.Option("--cropped", help="Each photo is a face; do not search.")
     ] = False,
@@ -247,7 +253,7 @@ def predict(
     if as_json and as_csv:
         raise FerError("--json or --csv, not both")
     style = "json" if as_json else "csv" if as_csv else "text"
-    options = dict(flip=flip, assume_cropped=cropped, abstain_below=unsure_below)
+    options = dict(looks=looks, assume_cropped=cropped, abstain_below=unsure_below)
     if predict_all(Predictor.load(weights), photos, style, out, **options):
         raise typer.Exit(1)
 

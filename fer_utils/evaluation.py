@@ -1,5 +1,6 @@
 """Probabilities → scores: per class, calibrated or not, on the full and clean test."""
 
+import time
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from tqdm.auto import tqdm
 from .confidence import answers, calibration_error
 from .config import FerError, device
 from .data import FER2013
+from .looks import look
 from .models import Recognizer
 from .run import Run
 
@@ -40,41 +42,26 @@ class Scores:
         )
 
 
-def evaluate(model: Recognizer, data: FER2013, flip: bool = True) -> Scores:
-    """Score a model on images it was not trained on; `flip` averages with mirrors."""
-    return score(predict_probabilities(model, data.images, flip), data)
+def evaluate(model: Recognizer, data: FER2013, looks: int = 2) -> Scores:
+    """Score a model on images it was not trained on; `looks` as in `looks.views`."""
+    return score(predict_probabilities(model, data.images, looks), data)
 
 
-@torch.inference_mode()
 def predict_probabilities(
-    model: Recognizer,
-    images: np.ndarray,
-    flip: bool = True,
-    progress: bool = False,
-    crop: int = 0,
+    model: Recognizer, images: np.ndarray, looks: int = 2, progress: bool = False
 ) -> np.ndarray:
     """Return float32 [N,classes] for uint8 images [N,H,W].
 
-    With `flip`, the mean of what the model says of each image and its mirror image:
-    an expression has no left or right, so the two guesses are equally good. `crop`
-    averages over five squares of so many pixels a side (corners and middle), 0 takes
-    the whole image; both together are the ten crops of Krizhevsky et al. (2012).
+    The mean of what the model says of so many `looks` at each image (`looks.views`):
+    1, 2 (the mirror image too) or 6.
     """
-    from torchvision.transforms.functional import five_crop
-
-    if not 0 <= crop <= min(images.shape[1:]):
-        raise FerError(f"crop {crop}: 0, or at most the side of the images")
     device = next(model.parameters()).device
     model.eval()
     parts = []
     batches = torch.from_numpy(images).unsqueeze(1).split(256)
     for batch in tqdm(batches, disable=not progress, leave=False):
         batch = batch.to(device, memory_format=torch.channels_last)
-        views = five_crop(batch, [crop, crop]) if crop else [batch]
-        if flip:
-            views = [*views, *(view.flip(3) for view in views)]
-        each = torch.stack([model(view).float().softmax(1) for view in views])
-        parts.append(each.mean(0).cpu())
+        parts.append(look(model, batch, looks).cpu())
     return torch.cat(parts).numpy()
 
 
@@ -192,8 +179,13 @@ def compare(first: np.ndarray, second: np.ndarray) -> Comparison:
     return Comparison(*only, float(p_value))
 
 
-def evaluate_run(run: Run, data: FER2013, part: str, flip: bool = True) -> Scores:
-    """Score a run on a part of its split, `val` or `test`, and put it on record."""
+def evaluate_run(
+    run: Run, data: FER2013, part: str, looks: int | None = None
+) -> Scores:
+    """Score a run on a part of its split, `val` or `test`, and put it on record.
+
+    `looks`: as the recipe says if None.
+    """
     if part not in ("val", "test"):
         raise FerError(f"part {part!r}: use val or test")
     recipe = run.recipe
@@ -207,11 +199,15 @@ def evaluate_run(run: Run, data: FER2013, part: str, flip: bool = True) -> Score
         )
     piece = getattr(parts, part)
     model = run.model.to(device())
-    probabilities = predict_probabilities(model, piece.images, flip, progress=True)
+    looks = recipe.looks if looks is None else looks
+    start = time.perf_counter()
+    probabilities = predict_probabilities(model, piece.images, looks, progress=True)
+    seconds = round(time.perf_counter() - start, 2)
     scores = score(probabilities, piece)
+    protocol = {"looks": looks, "data": piece.source, "seconds": seconds}
     run.add_scores(
         part,
-        {"flip": flip, "data": piece.source, **asdict(scores)},
+        protocol | asdict(scores),
         probabilities=probabilities.astype(np.float16),
         labels=piece.labels.astype(np.int8),
         clean=piece.clean,

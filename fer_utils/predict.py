@@ -10,6 +10,7 @@ import torch
 
 from .config import FerError
 from .faces import SIZE, crop_faces, find_faces, whole_face
+from .looks import LOOKS, look
 from .models import Recognizer, load_model
 from .photos import ACCEPTED, Photo, PhotoError, open_photo
 from .run import Run
@@ -33,7 +34,8 @@ class Face:
 class Predictor:
     """Finds the faces in photos and names their expressions; for several threads too.
 
-    `temperature` comes with the weights: fitted on validation images, it makes the
+    `looks` and `temperature` come with the weights: how many looks at each face their
+    scores were measured with, and what, fitted on validation images, makes the
     confidence mean what it says (Guo et al., 2017, arXiv:1706.04599).
     """
 
@@ -41,7 +43,10 @@ class Predictor:
         self.model = model.eval().to(memory_format=torch.channels_last)
         header = getattr(model, "metadata", {})
         self.model_name: str = header.get("recipe", {}).get("name", model.name)
+        self.looks = header.get("recipe", {}).get("looks", 2)
         self.temperature = float(header.get("temperature", 1.0))
+        if self.looks not in LOOKS:
+            raise FerError(f"looks {self.looks!r}: want one of {LOOKS}")
         if not self.temperature > 0:
             raise FerError(f"temperature {self.temperature}: must be above 0")
 
@@ -67,39 +72,35 @@ class Predictor:
     def predict(
         self,
         photo,
-        flip: bool = False,
+        looks: int | None = None,
         assume_cropped: bool = False,
         abstain_below: float = 0.0,
     ):
         """Return the faces of a photo, largest first; of a list of photos, a list each.
 
-        `photo`: whatever `open_photo` takes. `flip` averages with mirror images: a
-        little better, twice the work of the network. `assume_cropped`: the photo *is*
-        a face, nothing is searched. A face whose confidence is under `abstain_below`
-        is called "unsure". Raises `PhotoError`.
+        `photo`: whatever `open_photo` takes. `looks`: 1, 2 or 6 at each face, averaged
+        (`looks.views`), as the weights say if None; 1 is the fastest. `assume_cropped`:
+        the photo *is* a face, nothing is searched. A face whose confidence is under
+        `abstain_below` is called "unsure". Raises `PhotoError`.
         """
         photos = photo if isinstance(photo, list | tuple) else [photo]
         cut = [_cut(open_photo(each), assume_cropped) for each in photos]
         crops = [crops for _, crops in cut]
-        rows = iter(self.probabilities(np.concatenate([_NO_CROPS, *crops]), flip))
+        rows = iter(self.probabilities(np.concatenate([_NO_CROPS, *crops]), looks))
         answers = [
             [self._face(box, next(rows), abstain_below) for box in boxes]
             for boxes, _ in cut
         ]
         return answers if isinstance(photo, list | tuple) else answers[0]
 
-    @torch.inference_mode()
-    def probabilities(self, crops: np.ndarray, flip: bool = False) -> np.ndarray:
+    def probabilities(self, crops: np.ndarray, looks: int | None = None) -> np.ndarray:
         """Return float32 [N,classes] for face crops uint8 [N,48,48]."""
-        device = next(self.model.parameters()).device
-        images = torch.from_numpy(crops).unsqueeze(1).to(device)
         if not len(crops):  # convolutions on CUDA refuse an empty batch
             return np.empty((0, len(self.model.classes)), np.float32)
-        if flip:
-            images = torch.cat([images, images.flip(3)])
-        logits = self.model(images).float() / self.temperature
-        chances = logits.softmax(1).unflatten(0, (-1, len(crops))).mean(0)
-        return chances.cpu().numpy()
+        device = next(self.model.parameters()).device
+        images = torch.from_numpy(crops).unsqueeze(1).to(device)
+        looks = self.looks if looks is None else looks
+        return look(self.model, images, looks, self.temperature).cpu().numpy()
 
     def _face(self, box, chances: Sequence[float], abstain_below: float) -> Face:
         values = [float(chance) for chance in chances]

@@ -52,7 +52,7 @@ def test_the_record_is_complete(folder):
 
 
 def test_evaluate_and_a_second_train(folder, fer, monkeypatch):
-    code, out, _ = fer("evaluate", folder, "--no-flip", "--data", "sample")
+    code, out, _ = fer("evaluate", folder, "--looks", 1, "--data", "sample")
     assert code == 0 and "surprise" in out and "recall" in out
     monkeypatch.setattr(training, "train_epoch", pytest.fail)
     code, out, _ = fer("train", "compact-cnn", "--folder", folder, "--data", "sample")

@@ -248,33 +248,54 @@ class LeftOrRight(nn.Module):
         return torch.stack([images[..., :24].sum((1, 2, 3)), images.sum((1, 2, 3))], 1)
 
 
-def test_flip_averages_probabilities():
+def test_two_looks_average_with_the_mirror_image():
     images = np.zeros((300, 48, 48), np.uint8)
     images[::2, 5, 5] = images[1::2, 5, 40] = 255
-    plain = predict_probabilities(LeftOrRight(), images, flip=False)
+    plain = predict_probabilities(LeftOrRight(), images, looks=1)
     assert np.allclose(plain[0], 0.5) and np.allclose(plain[1, 0], 1 / (1 + np.e))
     flipped = predict_probabilities(LeftOrRight(), images)
     assert np.allclose(flipped, (plain[0] + plain[1]) / 2)
     assert flipped.dtype == np.float32 and len(flipped) == 300
 
 
-def test_crops_average_corners_and_middle():
-    images = np.zeros((3, 48, 48), np.uint8)
-    images[1, 0, 0] = images[2, 24, 24] = 255  # one crop of five sees a corner
-    plain = predict_probabilities(LeftOrRight(), images, flip=False)
-    five = predict_probabilities(LeftOrRight(), images, flip=False, crop=40)
-    assert np.allclose(five[0], 0.5) and np.allclose(plain[1], 0.5)
-    assert np.allclose(five[1], 0.5)  # seen at the left: as likely, in every crop
-    right = 1 / (1 + np.e)  # what is said of light on the right half
-    assert (np.abs(five[2, 0] - [0.5, right]) > 0.01).all()
-    whole = predict_probabilities(LeftOrRight(), images, crop=48)
-    assert np.allclose(whole, predict_probabilities(LeftOrRight(), images))
+class Edge(nn.Module):
+    """Sees light in the first row: what one of the two cuts takes away."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, images):
+        light = images.float().mul(self.scale)[:, 0, 0].amax(1) / 255
+        return torch.stack([torch.zeros_like(light), light], 1)
 
 
-@pytest.mark.parametrize("crop", [-1, 49])
-def test_crops_that_do_not_exist(crop):
-    with pytest.raises(FerError, match=f"crop {crop}: 0, or at most the side"):
-        predict_probabilities(LeftOrRight(), tiny(7).images, crop=crop)
+def test_six_looks_average_with_cuts():
+    images = np.zeros((2, 48, 48), np.uint8)
+    images[1, 0, 0] = 255
+    dark, light = predict_probabilities(Edge(), images, looks=6)
+    seen = np.e / (1 + np.e)  # whole and without the last rows, mirrored or not
+    assert np.allclose(dark, 0.5) and np.isclose(light[1], (4 * seen + 2 * 0.5) / 6)
+
+
+def test_looks_of_the_recipe_unless_told(run, whole):
+    six = replace_looks(run, 6)
+    evaluate_run(six, whole, "val")
+    assert six.record["scores"]["val"]["looks"] == 6
+    evaluate_run(six, whole, "val", looks=2)
+    assert six.record["scores"]["val"]["looks"] == 2
+
+
+def replace_looks(run, looks):
+    record = json.loads(json.dumps(run.record))
+    record["recipe"]["looks"] = looks
+    return Run(run.folder, record)
+
+
+@pytest.mark.parametrize("looks", [-1, 0, 3, 10])
+def test_looks_that_do_not_exist(looks):
+    with pytest.raises(FerError, match=f"looks {looks}: use one of 1, 2, 6"):
+        predict_probabilities(LeftOrRight(), tiny(7).images, looks)
 
 
 def test_probabilities_do_not_depend_on_the_batch():
@@ -317,9 +338,9 @@ def test_scores_go_on_record_with_what_is_behind_them(run, whole):
     stored = loaded.predictions()
     again = score(stored["test_probabilities"].astype(float), whole.split().test)
     assert again.confusion == scores.confusion
-    evaluate_run(run, whole, "val", flip=False)
+    evaluate_run(run, whole, "val", looks=1)
     assert {"test_labels", "val_labels"} <= Run.load(run.folder).predictions().keys()
-    assert run.record["scores"]["val"]["flip"] is False
+    assert run.record["scores"]["val"]["looks"] == 1
 
 
 def test_other_data_does_not_go_on_record(run, whole):

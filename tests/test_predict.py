@@ -131,17 +131,32 @@ def test_all_faces_go_through_the_net_in_one_call(predictor, portrait, monkeypat
     monkeypatch.setattr(
         predictor.model, "forward", lambda x: calls.append(len(x)) or forward(x)
     )
-    predictor.predict([portrait] * 3)
-    predictor.predict([portrait] * 3, flip=True)
-    assert calls == [3, 6]
+    predictor.predict([portrait] * 3, looks=1)
+    predictor.predict([portrait] * 3, looks=6)
+    assert calls == [3] + [3] * 6
 
 
-def test_flip_averages_with_the_mirror_image(predictor):
+def test_two_looks_take_no_side(predictor):
     faces = crops(3)
     mirrored = np.ascontiguousarray(faces[..., ::-1])
-    both = predictor.probabilities(faces), predictor.probabilities(mirrored)
-    flipped = predictor.probabilities(faces, flip=True)
-    assert np.allclose(flipped, np.mean(both, axis=0), atol=1e-5)
+    ones = [predictor.probabilities(each, looks=1) for each in (faces, mirrored)]
+    twos = [predictor.probabilities(each, looks=2) for each in (faces, mirrored)]
+    assert not np.allclose(*ones, atol=1e-3)
+    assert np.allclose(*twos, atol=1e-5)
+
+
+def test_looks_come_with_the_weights(tmp_path):
+    model, faces, path = Recognizer("compact-cnn").eval(), crops(3), tmp_path / "m.st"
+    for looks in (1, 2, 6):
+        save_model(model, path, recipe={"looks": looks})
+        predictor = Predictor.load(path)
+        expected = predictor.probabilities(faces, looks)
+        assert np.array_equal(predictor.probabilities(faces), expected)
+    with pytest.raises(FerError, match="looks 3: use one of 1, 2, 6"):
+        predictor.predict(PORTRAIT, looks=3)
+    save_model(model, path, recipe={"looks": "many"})
+    with pytest.raises(FerError, match="looks 'many': want one of"):
+        Predictor.load(path)
 
 
 def test_temperature_comes_with_the_weights(tmp_path):
@@ -150,7 +165,8 @@ def test_temperature_comes_with_the_weights(tmp_path):
     save_model(model, path, temperature=2.0)
     images = torch.from_numpy(faces)[:, None]
     expected = (model(images) / 2).softmax(1).detach().numpy()
-    assert np.allclose(Predictor.load(path).probabilities(faces), expected, atol=1e-5)
+    found = Predictor.load(path).probabilities(faces, looks=1)
+    assert np.allclose(found, expected, atol=1e-5)
     save_model(model, path, temperature=0)
     with pytest.raises(FerError, match="temperature"):
         Predictor.load(path)
@@ -279,11 +295,11 @@ def test_a_photo_as_text(fer):
 
 
 def test_a_folder_as_json(fer, album, predictor):
-    code, out, _ = fer(album, "--json", "--flip")
+    code, out, _ = fer(album, "--json", "--looks", 1)
     dark, photo = map(json.loads, out.splitlines())
     assert code == 0 and dark["faces"] == []
     assert photo["photo"] == str(album / "portrait.PNG")
-    (face,) = predictor.predict(album / "portrait.PNG", flip=True)
+    (face,) = predictor.predict(album / "portrait.PNG", looks=1)
     assert photo["faces"][0]["probabilities"] == face.probabilities
     assert tuple(photo["faces"][0]["box"]) == face.box
 

@@ -283,7 +283,7 @@ def grad_cam(data: FER2013) -> Picture:
     model, val = load_model(), data.split().val
     chosen = np.flatnonzero(val.clean)
     part = val.select(np.random.default_rng(0).permutation(chosen)[:700])
-    chances = predict_probabilities(model, part.images, flip=False)
+    chances = predict_probabilities(model, part.images, looks=1)
     right = chances.argmax(1) == part.labels
     chosen = [
         int(np.where(right & (part.labels == code), chances[:, code], 0).argmax())
