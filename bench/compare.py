@@ -142,7 +142,7 @@ def inference(turns: int, sizes=(1, 8, 64)) -> list[dict]:
         faces = torch.randint(0, 256, (size, 1, 48, 48), dtype=torch.uint8)
         model = predictor.model
         sides = [lambda m=m, f=faces: m(f).softmax(1) for m in (usual, model)]
-        name = f"recognise {size} face{'s' * (size > 1)} at once"
+        name = f"recognise {size} face{'s' * (size > 1)} at once, one look"
         rows.append(row(name, *sides, turns))
     return rows
 

@@ -26,14 +26,6 @@ Source = Annotated[
     ),
 ]
 
-Looks = Annotated[
-    int | None,
-    typer.Option(
-        help="Looks at each face, averaged: 1, 2 (mirrored) or 6. Default: as the "
-        "recipe of the weights says.",
-    ),
-]
-
 
 @app.command("data")
 def show_data(source: Source = None) -> None:
@@ -188,16 +180,19 @@ def evaluate(
     part: Annotated[
         str, typer.Option(help="val, or test when all is decided.")
     ] = "val",
-    looks: Looks = None,
+    looks: Annotated[
+        int, typer.Option(help="Looks at each face, averaged: 1, 2 (mirrored) or 6.")
+    ] = 2,
 ) -> None:
     """Score a run and put the scores on its record."""
     from .data import load_fer2013
-    from .evaluation import evaluate_run
+    from .evaluation import evaluate_run, scores_name
     from .run import Run
 
     run = Run.load(folder)
     evaluate_run(run, load_fer2013(source), part, looks)
-    print_scores(part, run.record["scores"][part], per_class=True)
+    scores = run.record["scores"][scores_name(part, looks)]
+    print_scores(part, scores, per_class=True)
 
 
 def print_scores(part: str, scores: dict, per_class: bool = False) -> None:
@@ -232,7 +227,10 @@ def predict(
         Path | None,
         typer.Option("--annotate", metavar="OUT", help="Folder for drawn copies."),
     ] = None,
-    looks: Looks = None,
+    looks: Annotated[
+        int | None,
+        typer.Option(help="Looks at each face: 1, 2 or 6. [default: the weights' own]"),
+    ] = None,
     cropped: Annotated[
         bool, typer.Option("--cropped", help="Each photo is a face; do not search.")
     ] = False,

@@ -43,7 +43,7 @@ class Predictor:
         self.model = model.eval().to(memory_format=torch.channels_last)
         header = getattr(model, "metadata", {})
         self.model_name: str = header.get("recipe", {}).get("name", model.name)
-        self.looks = header.get("recipe", {}).get("looks", 2)
+        self.looks = header.get("looks", 2)
         self.temperature = float(header.get("temperature", 1.0))
         if self.looks not in LOOKS:
             raise FerError(f"looks {self.looks!r}: want one of {LOOKS}")

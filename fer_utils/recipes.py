@@ -11,7 +11,6 @@ from .augment import POLICIES
 from .config import PROFILES, FerError, profile
 from .data import PROTOCOLS
 from .labels import parse_classes
-from .looks import LOOKS
 from .networks import NETWORKS
 
 # What each key may be: one of several names, or a number from low to high.
@@ -84,7 +83,6 @@ class Recipe:
     ema: float = 0.0  # decay per step of the averaged weights, 0 for none
     grad_clip: float = 0.0  # largest gradient norm, 0 for no limit
     keep: str = "best"  # the epoch whose weights are kept, by accuracy on `val`
-    looks: int = 2  # at each image when the result is scored or used: see looks.views
     pretrained: bool = False  # start from ImageNet weights
     start: str = ""  # "shipped", or an earlier run: see targets.find_run
     unfreeze: int = -1  # how many last blocks learn beside the head; -1: all
@@ -110,9 +108,6 @@ class Recipe:
                 continue
             raise FerError(f"recipe {self.name!r}: {key} = {value!r}, want {expected}")
         parse_classes(self.classes)
-        if self.looks not in LOOKS:
-            known = ", ".join(map(str, LOOKS))
-            raise FerError(f"recipe {self.name!r}: looks = {self.looks}, want {known}")
         if 0 < self.early_size < VALID["input_size"][0]:
             raise FerError(f"recipe {self.name!r}: early_size: 0, or 24 and more")
         if self.views and (self.unfreeze or self.ema or self.mixup or self.cutmix):
