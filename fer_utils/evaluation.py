@@ -58,8 +58,7 @@ def predict_probabilities(
     device = next(model.parameters()).device
     model.eval()
     parts = []
-    count = 16 if device.type == "cpu" else 256  # there, larger parts are slower
-    batches = torch.from_numpy(images).unsqueeze(1).split(count)
+    batches = torch.from_numpy(images).unsqueeze(1).split(256)
     for batch in tqdm(batches, disable=not progress, leave=False):
         batch = batch.to(device, memory_format=torch.channels_last)
         parts.append(look(model, batch, looks).cpu())

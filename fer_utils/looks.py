@@ -39,8 +39,12 @@ def look(
 
     The temperature is that of the mean: it was fitted to what such means say.
     """
-    each = model(views(images, looks).flatten(0, 1)).float().softmax(1)
-    mean = each.unflatten(0, (looks, -1)).mean(0)
+    # On a CPU, larger parts are slower, and a crowd must not take all the memory.
+    means = []
+    for part in images.split(16 if images.device.type == "cpu" else 256):
+        each = model(views(part, looks).flatten(0, 1)).float().softmax(1)
+        means.append(each.unflatten(0, (looks, -1)).mean(0))
+    mean = torch.cat(means)
     # Powers and not a division of logits: p^(1/T) is the same, and there are no logits.
     powers = mean ** (1 / temperature)
     return powers / powers.sum(1, keepdim=True)

@@ -136,6 +136,18 @@ def test_all_faces_go_through_the_net_in_one_call(predictor, portrait, monkeypat
     assert calls == [3, 18]
 
 
+def test_a_crowd_goes_in_parts(predictor, monkeypatch):
+    """So that hundreds of faces in one photo do not take all the memory."""
+    calls, faces = [], crops(40)
+    forward = predictor.model.forward
+    monkeypatch.setattr(
+        predictor.model, "forward", lambda x: calls.append(len(x)) or forward(x)
+    )
+    many = predictor.probabilities(faces, looks=6)
+    assert max(calls) <= 6 * 16 and sum(calls) == 6 * 40
+    assert np.allclose(many[20:], predictor.probabilities(faces[20:]), atol=1e-5)
+
+
 def test_two_looks_take_no_side(predictor):
     faces = crops(3)
     mirrored = np.ascontiguousarray(faces[..., ::-1])
