@@ -1,6 +1,5 @@
 """Probabilities → scores: per class, calibrated or not, on the full and clean test."""
 
-import time
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
@@ -198,14 +197,11 @@ def evaluate_run(run: Run, data: FER2013, part: str, looks: int = 2) -> Scores:
         )
     piece = getattr(parts, part)
     model = run.model.to(device())
-    start = time.perf_counter()
     probabilities = predict_probabilities(model, piece.images, looks, progress=True)
-    seconds = round(time.perf_counter() - start, 2)
     scores = score(probabilities, piece)
-    protocol = {"looks": looks, "data": piece.source, "seconds": seconds}
     run.add_scores(
         scores_name(part, looks),
-        protocol | asdict(scores),
+        {"looks": looks, "data": piece.source, **asdict(scores)},
         probabilities=probabilities.astype(np.float16),
         labels=piece.labels.astype(np.int8),
         clean=piece.clean,

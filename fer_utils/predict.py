@@ -1,5 +1,6 @@
 """`Predictor`: a photo in, its faces with probabilities of each expression out."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import overload
 import numpy as np
 import torch
 
-from .config import FerError
+from .config import FerError, reason
 from .faces import SIZE, crop_faces, find_faces, whole_face
-from .looks import LOOKS, look
+from .looks import check_looks, look
 from .models import Recognizer, load_model
 from .photos import ACCEPTED, Photo, PhotoError, open_photo
 from .run import Run
@@ -42,13 +43,15 @@ class Predictor:
     def __init__(self, model: Recognizer):
         self.model = model.eval().to(memory_format=torch.channels_last)
         header = getattr(model, "metadata", {})
-        self.model_name: str = header.get("recipe", {}).get("name", model.name)
-        self.looks = header.get("looks", 2)
-        self.temperature = float(header.get("temperature", 1.0))
-        if self.looks not in LOOKS:
-            raise FerError(f"looks {self.looks!r}: want one of {LOOKS}")
-        if not self.temperature > 0:
+        try:  # a file of unknown origin may say anything
+            self.model_name = str(header.get("recipe", {}).get("name", model.name))
+            self.temperature = float(header.get("temperature", 1.0))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise FerError(f"weights with a damaged header ({reason(error)})") from None
+        if not 0 < self.temperature < math.inf:
             raise FerError(f"temperature {self.temperature}: must be above 0")
+        self.looks = header.get("looks", 2)
+        check_looks(self.looks)
 
     def __repr__(self) -> str:
         return f"Predictor({self.model_name}: {', '.join(self.model.classes)})"

@@ -167,8 +167,18 @@ def test_looks_come_with_the_weights(tmp_path):
     with pytest.raises(FerError, match="looks 3: use one of 1, 2, 6"):
         predictor.predict(PORTRAIT, looks=3)
     save_model(model, path, looks="many")
-    with pytest.raises(FerError, match="looks 'many': want one of"):
+    with pytest.raises(FerError, match="looks 'many': use one of"):
         Predictor.load(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"temperature": "hot"}, {"temperature": [1]}, {"recipe": "mine"}, {"looks": [2]}],
+)
+def test_headers_that_say_nonsense(header, tmp_path):
+    save_model(Recognizer("compact-cnn"), tmp_path / "m.safetensors", **header)
+    with pytest.raises(FerError, match=r"damaged header|looks"):
+        Predictor.load(tmp_path / "m.safetensors")
 
 
 def test_temperature_comes_with_the_weights(tmp_path):
