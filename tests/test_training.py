@@ -479,7 +479,7 @@ def test_start_from_the_shipped_network_with_other_classes():
     [("compact-cnn", torch.bfloat16), ("efficientnet-lite0", torch.float32)],
 )
 def test_depthwise_convolutions_stay_in_float32_on_a_cpu(name, precision, monkeypatch):
-    """In bfloat16, recipe a-fine-tuned took 747 s, in float32 400 s."""
+    """In bfloat16, six epochs of a-fine-tuned took 747 s, in float32 400 s."""
     native = "_is_avx512_bf16_supported"
     monkeypatch.setattr(torch.cpu, native, lambda: True, raising=False)
     assert best_precision(torch.device("cpu"), Recognizer(name)) == precision
