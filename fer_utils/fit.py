@@ -1,6 +1,7 @@
 """The state of a training: network, optimiser, schedule, and the data on the device."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,9 @@ class Fit:
         self.recipe, self.accelerator = recipe, accelerator
         self.device = accelerator.device
         self.policy = POLICIES[recipe.augment]
+        self.mirrored = None
+        if recipe.flips == "alternate":  # see start_epoch
+            self.policy = replace(self.policy, flip=0.0)
         # uint8 faces of all FER2013 take 83 MB: they move to the device once, and no
         # step waits for a worker process, a decoder or a copy.
         self.images, self.labels = to_device(train, self.device)
@@ -77,11 +81,20 @@ class Fit:
         return self.recognizer if self.recipe.views else self.judged
 
     def start_epoch(self, epoch: int) -> None:
-        """Set the side of the pictures: small ones teach the coarse things sooner."""
+        """Set the side of the pictures, and which of them are mirror images.
+
+        Small pictures teach the coarse things sooner. Where flips alternate, half of
+        the images, drawn once, are mirrored in even epochs and the others in odd ones:
+        two epochs show both sides of each (K. Jordan, 2024, arXiv:2404.00498).
+        """
         recipe = self.recipe
         early = recipe.early_size and epoch < recipe.epochs // 2
         for model in (self.recognizer, self.kept):
             model.input_size = recipe.early_size if early else recipe.input_size
+        if recipe.flips == "alternate":
+            generator = torch.Generator().manual_seed(recipe.seed)
+            drawn = torch.randint(2, (len(self.labels),), generator=generator)
+            self.mirrored = ((drawn + epoch) % 2 == 0).to(self.device)
 
     def cached_features(self) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return features [views,N,F] of the training and [N,F] of the val images.
@@ -111,9 +124,14 @@ class Fit:
         if self.recipe.views:
             view = torch.randint(self.recipe.views, rows.shape, device=self.device)
             return self.images[view, rows]
+        images = self.images[rows]
+        if self.mirrored is not None:
+            chosen = self.mirrored[rows].view(-1, 1, 1, 1)
+            images = torch.where(chosen, images.flip(3), images)
         size = self.recognizer.input_size
-        size = size if size < self.recipe.input_size else None  # small in one step
-        return augment(self.images[rows].float() / 255, self.policy, size)
+        # Growing pictures take their size and their changes in one step.
+        small = self.recipe.early_size and size < images.shape[-1]
+        return augment(images.float() / 255, self.policy, size if small else None)
 
     def batches(self, epoch: int) -> Iterator[Tensor]:
         """Yield the epoch's batches as rows of the training data, in random order.

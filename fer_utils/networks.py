@@ -95,16 +95,6 @@ def deep_cnn(classes: int) -> nn.Sequential:
     return parts(conv_relu(1, 32, stride=2), body, pooled(), linear_head(256, classes))
 
 
-def slim_cnn(classes: int) -> nn.Sequential:
-    """The same idea at a third of the work: half as wide, a stage more; 400 k."""
-    body = [ResidualBlock(16, 16)]
-    for width in (32, 64, 128):
-        body.append(ResidualBlock(width // 2, width, stride=2))
-        if width < 128:
-            body.append(ResidualBlock(width, width))
-    return parts(conv_relu(1, 16, stride=2), body, pooled(), linear_head(128, classes))
-
-
 def custom_cnn(classes: int) -> nn.Sequential:
     """Convolution, norm, ReLU, pooling, dropout, four times over; 0.8 M parameters.
 
@@ -295,7 +285,6 @@ NETWORKS = {
     "wide-cnn": Network(partial(compact_cnn, width=48)),
     "wide-cnn-max": Network(partial(compact_cnn, width=48, pool="max")),
     "deep-cnn": Network(deep_cnn),
-    "slim-cnn": Network(slim_cnn),
     "custom-cnn": Network(custom_cnn),
     "resnet9": Network(resnet9),
     "resnet18-48": Network(resnet18_48),

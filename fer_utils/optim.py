@@ -83,12 +83,13 @@ def orthogonalised(matrix: Tensor, steps: int = 3) -> Tensor:
 def make_scheduler(recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int):
     """Return the learning-rate schedule; all but `plateau` move at every step."""
     total = steps * recipe.epochs
-    if recipe.schedule == "onecycle":
+    if recipe.schedule in ("onecycle", "triangle"):
         return lr_scheduler.OneCycleLR(
             optimizer,
             [group["lr"] for group in optimizer.param_groups],
             total + 1,
             pct_start=max(recipe.warmup, 1 / total),
+            anneal_strategy="cos" if recipe.schedule == "onecycle" else "linear",
             cycle_momentum=recipe.optimizer in ("adam", "adamw"),  # sgd keeps its own
         )
     if recipe.schedule == "cosine":

@@ -27,12 +27,13 @@ VALID = {
     "lr": (1e-9, 100),
     "momentum": (0, 0.9999),
     "weight_decay": (0, 10),
-    "schedule": ("constant", "cosine", "onecycle", "plateau"),
+    "schedule": ("constant", "cosine", "onecycle", "triangle", "plateau"),
     "warmup": (0, 0.95),
     "patience": (0, 100),
     "label_smoothing": (0, 0.9),
     "class_weights": ("none", "balanced"),
     "augment": tuple(POLICIES),
+    "flips": ("random", "alternate"),
     "mixup": (0, 10),
     "cutmix": (0, 10),
     "ema": (0, 0.99999),
@@ -73,11 +74,12 @@ class Recipe:
     momentum: float = 0.9  # sgd only
     weight_decay: float = 1e-2
     schedule: str = "onecycle"
-    warmup: float = 0.25  # share of the steps until one-cycle's peak
+    warmup: float = 0.25  # share of the steps until the peak of onecycle or triangle
     patience: int = 3  # epochs without a better loss before plateau halves the rate
     label_smoothing: float = 0.1
     class_weights: str = "none"
     augment: str = "standard"  # see augment.POLICIES
+    flips: str = "random"  # alternate: a mirror image every second epoch, by no chance
     mixup: float = 0.0  # Beta's alpha, 0 for none
     cutmix: float = 0.0
     ema: float = 0.0  # decay per step of the averaged weights, 0 for none
@@ -110,10 +112,11 @@ class Recipe:
         parse_classes(self.classes)
         if 0 < self.early_size < VALID["input_size"][0]:
             raise FerError(f"recipe {self.name!r}: early_size: 0, or 24 and more")
-        if self.views and (self.unfreeze or self.ema or self.mixup or self.cutmix):
+        changing = self.ema or self.mixup or self.cutmix or self.flips != "random"
+        if self.views and (self.unfreeze or changing):
             raise FerError(
                 f"recipe {self.name!r}: views caches features, so it wants "
-                "unfreeze = 0 and no ema, mixup or cutmix"
+                "unfreeze = 0, random flips and no ema, mixup or cutmix"
             )
 
     def with_(self, **changes: Any) -> "Recipe":

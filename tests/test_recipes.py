@@ -53,6 +53,7 @@ def test_like_takes_over_all_that_is_not_said():
         ({"classes": "happy, bored"}, "bored' is no expression"),
         ({"classes": "happy"}, "at least two"),
         ({"early_size": 8}, "early_size: 0, or 24 and more"),
+        ({"views": 2, "unfreeze": 0, "flips": "alternate"}, "random flips and no ema"),
     ],
     ids=str,
 )

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from tiny import tiny
 
 from fer_utils import training
@@ -47,13 +48,27 @@ def test_small_pictures_come_first(data, tmp_path, monkeypatch):
     sizes, original = [], training.train_epoch
 
     def spy(fit, epoch, bar):
-        sizes.append((fit.recognizer.input_size, fit.kept.input_size))
+        seen = fit.inputs(torch.arange(2)).shape[-1]
+        sizes.append((seen, fit.recognizer.input_size, fit.kept.input_size))
         return original(fit, epoch, bar)
 
     monkeypatch.setattr(training, "train_epoch", spy)
     chosen = SMALL.with_(epochs=4, early_size=24, input_size=32, ema=0.9, keep="last")
     run = train(chosen, *data, tmp_path)
-    assert sizes == [(24, 24)] * 2 + [(32, 32)] * 2 and run.model.input_size == 32
+    assert sizes == [(24,) * 3] * 2 + [(32,) * 3] * 2 and run.model.input_size == 32
+
+
+def test_alternating_flips_show_both_sides_of_each_image_in_two_epochs(data):
+    part, rows = data[0], torch.arange(56)
+    fit = Fit(SMALL.with_(flips="alternate"), part, part, Accelerator(cpu=True))
+    seen = []
+    for epoch in range(3):
+        fit.start_epoch(epoch)
+        seen.append(fit.inputs(rows))
+    whole = torch.from_numpy(part.images)[:, None].float() / 255
+    kept = (seen[0] == whole).flatten(1).all(1)
+    assert torch.equal(seen[0], seen[1].flip(3)) and torch.equal(seen[0], seen[2])
+    assert torch.equal(seen[0][~kept], whole[~kept].flip(3)) and 14 < kept.sum() < 42
 
 
 @pytest.mark.parametrize(
@@ -67,6 +82,7 @@ def test_small_pictures_come_first(data, tmp_path, monkeypatch):
         {"class_weights": "balanced", "classes": "angry+disgust, happy, sad"},
         {"input_size": 32, "keep": "last", "label_smoothing": 0.0},
         {"early_size": 24, "ema": 0.9},
+        {"flips": "alternate", "schedule": "triangle", "augment": "light"},
     ],
     ids=str,
 )
@@ -82,7 +98,7 @@ def test_every_choice_trains(changes, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["record-resnet18", "record-vgg", "sprint", "distilled", "laptop-slim"]
+    "name", ["record-resnet18", "record-vgg", "sprint", "distilled", "laptop"]
 )
 def test_the_stages_for_a_gpu_run_through(name, tmp_path):
     """The full settings, but for epochs and pixels: a GPU's time is dear."""
@@ -128,7 +144,7 @@ def test_class_weights_balance():
     part = tiny(40, classes=classes)
     part.labels[:] = np.repeat([0, 1], [30, 10])  # none is neutral
     chosen = SMALL.with_(class_weights="balanced", classes="happy, sad, neutral")
-    fit = Fit(chosen, part, part, training.Accelerator(cpu=True))
+    fit = Fit(chosen, part, part, Accelerator(cpu=True))
     assert fit.weights.tolist() == pytest.approx([40 / 90, 40 / 30, 0])
 
 
@@ -152,6 +168,7 @@ def rates(chosen: Recipe, steps: int) -> list[float]:
         ("constant", 1, 1, 1),
         ("cosine", 1, 1, 0),
         ("onecycle", 1 / 25, 1, 4e-6),
+        ("triangle", 1 / 25, 1, 4e-6),
         ("plateau", 1, 1, 0.5**3),
     ],
 )
@@ -168,6 +185,11 @@ def test_onecycle_always_peaks_and_ends(warmup, epochs):
     assert np.isfinite(got).all() and got[-1] == pytest.approx(4e-6, abs=1e-8)
     if epochs == 20:
         assert abs(np.argmax(got) - 20 * warmup) <= 1
+
+
+def test_triangle_is_made_of_straight_lines():
+    got = rates(SMALL.with_(schedule="triangle", warmup=0.25, lr=1, epochs=20), 1)
+    assert np.argmax(got) == 5 and np.allclose(np.diff(got, 2)[6:], 0, atol=1e-6)
 
 
 def test_weight_decay_spares_biases_and_norms():
@@ -231,7 +253,7 @@ def test_every_part_has_its_own_rate():
 
 
 def test_cached_features_train_the_head_alone(data, tmp_path):
-    before = training.Fit(FROZEN, *data, training.Accelerator(cpu=True)).recognizer
+    before = training.Fit(FROZEN, *data, Accelerator(cpu=True)).recognizer
     run = train(FROZEN, *data, tmp_path)
     old, new = before.state_dict(), run.model.state_dict()
     old = {k: v.half().float() if v.ndim > 1 else v for k, v in old.items()}  # as kept
@@ -243,7 +265,7 @@ def test_cached_features_train_the_head_alone(data, tmp_path):
 def test_start_from_an_earlier_run(data, tmp_path):
     run = train(SMALL.with_(epochs=1), *data, tmp_path / "first")
     chosen = SMALL.with_(start=str(tmp_path / "first"), epochs=1)
-    fit = training.Fit(chosen, *data, training.Accelerator(cpu=True))
+    fit = training.Fit(chosen, *data, Accelerator(cpu=True))
     state = run.model.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in fit.kept.state_dict().items())
     with pytest.raises(FerError, match="wants a resnet9"):
@@ -255,7 +277,7 @@ def test_start_from_an_earlier_run(data, tmp_path):
 def test_balanced_draws_every_class_alike():
     part = tiny(700)
     part.labels[:] = np.repeat(np.arange(7), [400, 150, 50, 40, 30, 20, 10])
-    fit = Fit(SMALL.with_(balanced=True), part, part, training.Accelerator(cpu=True))
+    fit = Fit(SMALL.with_(balanced=True), part, part, Accelerator(cpu=True))
     drawn = torch.cat(list(fit.batches(0)))
     counts = torch.bincount(fit.labels[drawn], minlength=7)
     assert counts.min() > 0.5 * counts.float().mean()
@@ -464,7 +486,7 @@ def test_more_processes_than_images_in_a_batch(data):
 def test_start_from_the_shipped_network_with_other_classes():
     two = [tiny(28, seed, ("happy", "sad")) for seed in (0, 1)]
     chosen = SMALL.with_(model="wide-cnn-max", start="shipped", classes="happy, sad")
-    fit = Fit(chosen, *two, training.Accelerator(cpu=True))
+    fit = Fit(chosen, *two, Accelerator(cpu=True))
     shipped, new = load_model().state_dict(), fit.kept.state_dict()
     same = {
         k
