@@ -46,6 +46,15 @@ def test_no_history_is_no_crash(recwarn):
     assert plots.histories({})._repr_png_() and not recwarn
 
 
+def test_ticks_between_whole_per_cents_say_so():
+    drawn = plots.loss_info(trained([0.44, 0.5, 0.58, 0.642]))
+    drawn.draw_without_rendering()
+    axis = drawn.axes[1].yaxis
+    labels = [float(label.get_text().rstrip("%")) for label in axis.get_ticklabels()]
+    assert labels == pytest.approx([100 * tick for tick in axis.get_ticklocs()])
+    assert any(label % 1 for label in labels), "no tick between whole per cents"
+
+
 # Transfer (notebook 4) ------------------------------------------------------------
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.ticker import PercentFormatter
 
 from ..data import FER2013
 from ..readers import USAGES
-from .style import ACCENT, INK, SOFT, STYLE, Picture, colour, picture
+from .style import ACCENT, INK, SOFT, STYLE, Picture, colour, percent, picture
 
 
 @rc_context(STYLE)
@@ -41,7 +40,7 @@ def class_counts(data: FER2013) -> Picture:
     shares.legend([equal], ["equal shares"], loc="lower right")
     shares.set(title="Share of all images")
     shares.set_xlim(0, portion.max() * 1.2)
-    shares.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    shares.xaxis.set_major_formatter(percent)
     shares.grid(axis="y", visible=False)
     return figure
 

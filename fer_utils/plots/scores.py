@@ -6,14 +6,14 @@ from itertools import cycle
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from ..confidence import Calibration, Coverage
 from ..config import FerError
 from ..evaluation import Scores, interval, recorded
 from ..labels import COLOURS, EMOTIONS
 from ..run import Run
-from .style import ACCENT, INK, SOFT, STYLE, Picture, picture
+from .style import ACCENT, INK, SOFT, STYLE, Picture, percent, picture
 
 SECOND = "#D55E00"
 MARKS = {"official": "o", "course": "s", "csv": "^"}  # of the protocols
@@ -72,7 +72,7 @@ def bars(shares: dict[str, float], title: str) -> Picture:
     drawn = axis.barh(names, values, color=colours)
     axis.bar_label(drawn, [f"{value:.1%}" for value in values], padding=3)
     axis.set(title=title, xlim=(0, max(values) * 1.12))
-    axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    axis.xaxis.set_major_formatter(percent)
     axis.grid(axis="y", visible=False)
     return figure
 
@@ -97,10 +97,10 @@ def calibration(curves: dict[str, Calibration]) -> Picture:
         above.set(title=name, xlim=(0, 1.02), ylim=(0, 1.02))
         below.bar(curve.confidence, curve.count, 0.04, color=SOFT)
         below.set(xlabel="confidence")
-        below.xaxis.set_major_formatter(PercentFormatter(1, 0))
+        below.xaxis.set_major_formatter(percent)
     axes[0, 0].set_ylabel("right")
     axes[1, 0].set_ylabel("answers")
-    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, 0))
+    axes[0, 0].yaxis.set_major_formatter(percent)
     axes[0, 0].legend(fontsize=8, loc="upper left")
     return figure
 
@@ -125,8 +125,8 @@ def coverage(curves: dict[str, Coverage], threshold: float | None = None) -> Pic
         )  # fmt: skip
     axis.set(title="Answer only when sure", xlim=(0, 1.02))
     axis.set(xlabel="share of faces answered", ylabel="right, of these")
-    axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
-    axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    axis.xaxis.set_major_formatter(percent)
+    axis.yaxis.set_major_formatter(percent)
     if len(curves) > 1:
         axis.legend()
     return figure
@@ -213,7 +213,7 @@ def _named_rows(axis: Axes, names: Sequence[str], title: str) -> None:
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.set_title(title)
     axis.margins(x=0.12)
-    axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    axis.xaxis.set_major_formatter(percent)
 
 
 @rc_context(STYLE)
@@ -272,7 +272,7 @@ def spread(
         )  # fmt: skip
     _named_rows(axis, [*values], title)
     axis.xaxis.set_major_locator(MaxNLocator(6))
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    axis.xaxis.set_major_formatter(percent)
     if not any(map(len, values.values())):
         axis.set_xticks([])
     return figure

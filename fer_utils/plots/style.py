@@ -61,3 +61,8 @@ def picture(width: float, height: float, rows: int = 1, columns: int = 1, **kwar
 def colour(name: str) -> str:
     """The colour of a class; a merged one takes its first expression's."""
     return COLOURS[name.split("+")[0]]
+
+
+def percent(share: float, _position: int | None = None) -> str:
+    """A tick's label, with as many digits as it takes: 62.5% is not 62%."""
+    return f"{100 * share:.4g}%"

@@ -6,11 +6,11 @@ from itertools import cycle
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from ..config import FerError
 from ..run import Run
-from .style import ACCENT, INK, SOFT, STYLE, Picture, picture
+from .style import ACCENT, INK, SOFT, STYLE, Picture, percent, picture
 
 
 @rc_context(STYLE)
@@ -52,7 +52,7 @@ def loss_info(run: Run) -> Picture:
         color="#D55E00",
     )
     accuracy.set(title="Accuracy on validation images", xlabel="epoch")
-    accuracy.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    accuracy.yaxis.set_major_formatter(percent)
     for axis in (loss, accuracy):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
@@ -125,7 +125,7 @@ def fine_tuning(head: Run | None, fine: Run | None) -> Picture:
     loss.set_title("Loss", pad=20)
     loss.legend()
     accuracy.set_title("Accuracy on validation images", pad=20)
-    accuracy.yaxis.set_major_formatter(PercentFormatter(1))
+    accuracy.yaxis.set_major_formatter(percent)
     return figure
 
 
@@ -150,7 +150,7 @@ def ladder(runs: dict[str, Run | None], reference: dict[str, float]) -> Picture:
         axis.bar_label(drawn, texts, padding=3, fontsize=9)
     axis.set_yticks(place, runs)
     axis.set_title("Accuracy on validation images")
-    axis.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    axis.xaxis.set_major_formatter(percent)
     axis.set_xlim(0, np.nanmax([*ours, *theirs, 0.1]) * 1.12)
     axis.invert_yaxis()
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -203,7 +203,7 @@ def resolution(
             ha="center", fontsize=9,
         )  # fmt: skip
     left.set(title="Accuracy on validation images", xlabel="pixels a side")
-    left.yaxis.set_major_formatter(PercentFormatter(1))
+    left.yaxis.set_major_formatter(percent)
     missing = [str(size) for size in accuracies if size not in known]
     if not known:
         _not_run(left, ", ".join(missing) + " px")
