@@ -73,7 +73,7 @@ class Recipe:
     lr: float = 4e-3  # the peak, where the schedule has one
     momentum: float = 0.9  # sgd only
     weight_decay: float = 1e-2
-    schedule: str = "onecycle"
+    schedule: str = "onecycle"  # triangle: the same in straight lines, no cosine
     warmup: float = 0.25  # share of the steps until the peak of onecycle or triangle
     patience: int = 3  # epochs without a better loss before plateau halves the rate
     label_smoothing: float = 0.1
