@@ -19,7 +19,7 @@ ifneq ($(wildcard $(FER_VOTES)),)
 export FER_VOTES := $(abspath $(FER_VOTES))
 endif
 
-.PHONY: help course test lab sync notebooks report bench clean
+.PHONY: help course test lab sync notebooks report suite bench clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,7 @@ course: $(READY)  ## run every notebook; results and web pages go to build/cours
 test: $(READY)  ## lint, then unit, house and notebook tests (under 10 minutes)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(VENV)/bin/lint-imports
 	$(PY) -m pytest -q -m alone tests
 	$(PY) -m pytest -q -m "not alone" $(NBVAL) -n $(JOBS) --dist loadfile tests notebooks
 
@@ -43,7 +44,10 @@ notebooks: sync  ## re-execute the notebooks in place, on the real data
 	@$(PY) tools/course.py --in-place $(NB)
 
 report: $(READY)  ## draw figures, tables and report (html, pdf) from the run records
-	@$(PY) tools/report.py
+	@$(PY) -m report.build
+
+suite: $(READY)  ## train every recipe on record again (hours); resumes
+	@$(PY) tools/suite.py
 
 bench: $(READY)  ## measure speed beside the usual way: one table, kept on record
 	@$(PY) bench/compare.py

@@ -20,6 +20,7 @@ os.environ |= {
     "FER_CACHE": str(SCRATCH / "cache"),
     "FER_RUNS": str(SCRATCH / "runs"),
 }
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before a test imports torch
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes: one core each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

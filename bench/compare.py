@@ -10,11 +10,12 @@ frozen network, EfficientNet-B0 at 224 pixels. `--quick` shows that everything r
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,19 +23,21 @@ import head
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.utils.benchmark import Timer
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 from tqdm import tqdm
 
 import fer_utils as fer
-from fer_utils.augment import POLICIES, augment
-from fer_utils.config import device, hardware, write_whole
-from fer_utils.fit import best_precision
+from fer_utils.device import best_precision, device, hardware
+from fer_utils.files import write_atomic
+from fer_utils.formats import duration
 from fer_utils.models import Recognizer, load_model
-from fer_utils.predict import Predictor
-from fer_utils.suite import duration
+from fer_utils.photos import PORTRAIT, Predictor
+from fer_utils.training import POLICIES, augment
 
-RECORD = Path(__file__).parents[1] / "report" / "runs" / "bench.json"
+ROOT = Path(__file__).parents[1]
+RECORD = ROOT / "report" / "runs" / "bench.json"
 BATCH = 128
 MOVES = v2.Compose(
     [
@@ -46,11 +49,9 @@ TENSOR = v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
 
 
 def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+    """Seconds of one call; waits for a GPU, too."""
+    threads = torch.get_num_threads()
+    return Timer("work()", globals={"work": work}, num_threads=threads).timeit(1).mean
 
 
 def row(what: str, usual: Callable, ours: Callable, turns: int) -> dict:
@@ -142,7 +143,7 @@ def inference(turns: int, sizes=(1, 8, 64)) -> list[dict]:
         faces = torch.randint(0, 256, (size, 1, 48, 48), dtype=torch.uint8)
         model = predictor.model
         sides = [lambda m=m, f=faces: m(f).softmax(1) for m in (usual, model)]
-        name = f"recognise {size} face{'s' * (size > 1)} at once, one look"
+        name = f"recognise {size} face{'s' * (size > 1)} at once, one view"
         rows.append(row(name, *sides, turns))
     return rows
 
@@ -168,6 +169,65 @@ def peak_memory() -> dict:
         command = [sys.executable, "-c", MEMORY, *side]
         sides.append(float(subprocess.check_output(command, text=True)))
     return entry("peak memory of a training, B0 / shipped", "MB", [tuple(sides)])
+
+
+STEPS = """
+import statistics, sys, time
+import fer_utils as fer
+import torch
+from fer_utils.models import Recognizer
+
+if sys.argv[1] == "photo":
+    predictor, photo = fer.Predictor.load(), open(sys.argv[2], "rb").read()
+    step = lambda: predictor.predict(photo)
+else:
+    model = Recognizer("compact-cnn").to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    images = torch.rand(128, 1, 48, 48)
+    def step():
+        optimizer.zero_grad()
+        model(images).logsumexp(1).sum().backward()
+        optimizer.step()
+
+taken = []
+for _ in range(int(sys.argv[3])):
+    start = time.perf_counter()
+    step()
+    taken.append(time.perf_counter() - start)
+print(statistics.median(taken[2:]))
+"""
+
+
+@contextmanager
+def neighbour() -> Iterator[None]:
+    """Another process that keeps one core busy all the time."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def beside_others(turns: int) -> list[dict]:
+    """A photo and a training step beside a busy process: threads that spin, and ours.
+
+    `alone`: ours on a quiet machine.
+    """
+    rows = []
+    for kind, what in (("photo", "answer a photo"), ("step", "a training step")):
+
+        def median(policy: str, busy: bool, kind=kind) -> float:
+            command = [sys.executable, "-c", STEPS, kind, str(PORTRAIT), str(turns + 6)]
+            env = os.environ | {"OMP_WAIT_POLICY": policy}
+            with neighbour() if busy else nullcontext():
+                return float(subprocess.check_output(command, text=True, env=env))
+
+        what = f"{what} beside a busy process"
+        pairs = [(median("ACTIVE", True), median("PASSIVE", True)) for _ in range(3)]
+        alone = statistics.median(median("PASSIVE", False) for _ in range(3))
+        rows.append(entry(what, "s", pairs) | {"alone": round(alone, 5)})
+    return rows
 
 
 def head_training(data: fer.FER2013, count: int) -> dict:
@@ -202,8 +262,8 @@ def time_to(levels=(0.60, 0.659)) -> list[dict]:
                     "what": f"from scratch to {level:g} on PublicTest",
                     "run": run.recipe.name,
                     "seconds": round(passed),
-                    "cpu": run.record["hardware"]["cpu"],
-                    "threads": run.record["hardware"]["threads"],
+                    "cpu": run.record.hardware.cpu,
+                    "threads": run.record.hardware.threads,
                 }
             )
     return found
@@ -226,7 +286,8 @@ def show(rows: list[dict], reached: list[dict]) -> str:
             duration(r[side]) if r["unit"] == "s" else f"{r[side]:,.0f} MB"
             for side in ("usual", "ours")
         )
-        lines.append(f"{r['what']:48}{usual:>10}{ours:>10}{r['ratio']:8.1f}×")
+        alone = f"  alone {duration(r['alone'])}" if "alone" in r else ""
+        lines.append(f"{r['what']:48}{usual:>10}{ours:>10}{r['ratio']:8.1f}×{alone}")
     for r in reached:
         where = f"{r['run']}, {r['threads']} thread(s) of {r['cpu']}"
         lines.append(f"{r['what']:48}{'–':>10}{duration(r['seconds']):>10}  {where}")
@@ -243,6 +304,7 @@ def main() -> None:
     rows = pipeline(images, turns)
     rows.append(epoch(images, turns))
     rows += inference(turns)
+    rows += beside_others(turns)
     rows.append(peak_memory())
     rows.append(head_training(data, 64 if quick else 512))
     reached = time_to()
@@ -256,7 +318,7 @@ def main() -> None:
         "rows": rows,
         "time_to": reached,
     }
-    write_whole(RECORD, (json.dumps(record, indent=1) + "\n").encode())
+    write_atomic(RECORD, (json.dumps(record, indent=1) + "\n").encode())
     print(f"kept in {RECORD.name}")
 
 

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 
-from fer_utils.config import config, hardware
+from fer_utils.config import config
+from fer_utils.device import hardware
 
 TARGETS = {"fresh": "≤ 20 s, ≤ 700 MB", "cached": "≤ 0.5 s"}
 LOAD = """

@@ -1,9 +1,9 @@
-"""Does the path from photo to answer lose anything? Needs FER2013.
+"""Does accuracy suffer between the photo and the answer? Needs FER2013.
 
 200 PrivateTest images, enlarged two to four times, are pasted into 512×512 canvases of
-noise, gradient or blur. Prints how many are found, and the accuracy on those that are
-found beside that of the bare 48×48 images; before that, the time of each step on the
-astronaut portrait, and the memory of the process.
+noise, gradient or blur. Prints how many are found, and the accuracy on those beside
+that on the bare 48×48 images; before that, the time of each step on the portrait of the
+astronaut, and the memory of the process.
 
     FER_DATA=path/of/fer2013 python bench/faces.py [--count 200] [--weights RUN]
 """
@@ -11,7 +11,6 @@ astronaut portrait, and the memory of the process.
 import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -19,13 +18,11 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from fer_utils import Predictor, load_fer2013
-from fer_utils.config import hardware
 from fer_utils.data import FER2013
-from fer_utils.faces import crop_faces, find_faces
-from fer_utils.photos import open_photo
+from fer_utils.device import hardware
+from fer_utils.photos import PORTRAIT, crop_faces, find_faces, open_photo
 
 SIDE = 512
-PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
 
 
 def background(kind: str, rng: np.random.Generator) -> Image.Image:
@@ -51,7 +48,7 @@ def paste(face: np.ndarray, kind: str, rng: np.random.Generator):
 def covers(box: tuple[int, int, int, int], place: tuple[int, int, int]) -> bool:
     """Say whether a box is the pasted face: most of it in the pasted square, not tiny.
 
-    Overlap over union would be unjust: some FER2013 images show a small face.
+    Overlap over union would mislead: some FER2013 images show a small face.
     """
     left, top, side = place
     width = min(box[2], left + side) - max(box[0], left)
@@ -84,9 +81,9 @@ def time_portrait(predictor: Predictor) -> None:
         ("open (JPEG)", lambda: open_photo(data_bytes)),
         ("find the face", lambda: find_faces(photo)),
         ("cut it out", lambda: crop_faces(photo, faces)),
-        ("network, 1 look", lambda: predictor.probabilities(crops, 1)),
-        ("network, 2 looks", lambda: predictor.probabilities(crops, 2)),
-        ("network, 6 looks", lambda: predictor.probabilities(crops, 6)),
+        ("network, 1 view", lambda: predictor.probabilities(crops, 1)),
+        ("network, 2 views", lambda: predictor.probabilities(crops, 2)),
+        ("network, 6 views", lambda: predictor.probabilities(crops, 6)),
         ("all: bytes to answer", lambda: predictor.predict(data_bytes)),
     ):
         print(f"  {name:22} {milliseconds(step)}")

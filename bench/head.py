@@ -23,9 +23,9 @@ from torchvision import transforms
 from tqdm import tqdm
 
 import fer_utils as fer
-from fer_utils.config import hardware
+from fer_utils.device import hardware
 from fer_utils.models import IMAGENET, Recognizer
-from fer_utils.recipes import Recipe
+from fer_utils.training import Recipe
 
 EPOCHS, BATCH, LR = 20, 64, 1e-3
 

@@ -1,9 +1,9 @@
-"""How fast `fer serve` answers, and whether it stands a crowd.
+"""How fast `fer serve` answers one client, and many clients at once.
 
     python bench/serve.py [--requests 200] [--clients 16] [--seconds 60]
 
 One client first: /predict on the 512x512 portrait, request after request. Then many at
-once; a client that is told to come back (503) waits a tenth of a second.
+once; a client that is told to try again (503) waits a tenth of a second.
 """
 
 import argparse
@@ -12,16 +12,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import httpx
 import numpy as np
 import psutil
 
-from fer_utils.config import hardware
+from fer_utils.device import hardware
+from fer_utils.photos import PORTRAIT
 
-PHOTO = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
-SERVE = [sys.executable, "-m", "fer_utils.cli", "serve", "--port", "0"]
+SERVE = [sys.executable, "-m", "fer_utils", "serve", "--port", "0"]
 WARM_UP = 20
 TARGETS = {"p50": 45, "p99": 120, "net": 3, "rss": 700}
 
@@ -36,7 +35,7 @@ def ask(client: httpx.Client, photo: bytes) -> tuple[int, float]:
     return status, (time.perf_counter() - start) * 1000
 
 
-def crowd(url: str, photo: bytes, clients: int, seconds: float) -> Counter:
+def ask_at_once(url: str, photo: bytes, clients: int, seconds: float) -> Counter:
     """Ask from `clients` threads for `seconds`; count the statuses."""
     counts, deadline = Counter(), time.monotonic() + seconds
 
@@ -60,7 +59,7 @@ def net_milliseconds() -> float:
     """The network alone on one crop, one thread as in the server: median of 100."""
     import torch
 
-    from fer_utils.predict import Predictor
+    from fer_utils.photos import Predictor
 
     torch.set_num_threads(1)
     predictor = Predictor.load()
@@ -68,7 +67,7 @@ def net_milliseconds() -> float:
     taken = []
     for _ in range(110):
         start = time.perf_counter()
-        predictor.probabilities(crop, looks=1)
+        predictor.probabilities(crop, views=1)
         taken.append((time.perf_counter() - start) * 1000)
     return float(np.median(taken[10:]))
 
@@ -85,7 +84,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
-    photo = PHOTO.read_bytes()
+    photo = PORTRAIT.read_bytes()
 
     with subprocess.Popen(SERVE, text=True, stdout=subprocess.PIPE) as server:
         try:
@@ -99,9 +98,9 @@ def main() -> None:
             assert {status for status, _ in answers} == {200}, "not every answer is 200"
             p50, p99 = np.percentile([ms for _, ms in answers[WARM_UP:]], [50, 99])
             # Every slot at work once, then the count begins.
-            crowd(url, photo, options.clients, min(5, options.seconds))
+            ask_at_once(url, photo, options.clients, min(5, options.seconds))
             before = memory().rss / 1e6
-            counts = crowd(url, photo, options.clients, options.seconds)
+            counts = ask_at_once(url, photo, options.clients, options.seconds)
             after = memory().rss / 1e6
         finally:
             server.terminate()
@@ -117,7 +116,7 @@ def main() -> None:
     busy, good, total = counts.pop(503, 0), counts.pop(200, 0), sum(counts.values())
     load = f"{options.clients} clients, {options.seconds:g} s"
     row(f"{load}: answers a second", f"{good / options.seconds:.1f}")
-    row(f"{load}: told to come back (503)", f"{busy}")
+    row(f"{load}: told to try again (503)", f"{busy}")
     row(f"{load}: any other error", f"{total} {dict(counts) or ''}".strip(), "0")
     memories = f"{before:.0f} -> {after:.0f} MB"
     row("memory (RSS) before -> after", memories, f"{TARGETS['rss']} MB")

@@ -2,28 +2,22 @@
 
 import importlib
 
+from .device import wait_passively
+
+wait_passively()  # before anything imports torch
+
 # Loaded when first used: torch alone takes longer to import than most commands run.
-_HOME = {
-    "EMOTIONS": "labels",
-    "FerError": "config",
-    "FER2013": "data",
-    "load_fer2013": "data",
-    "Recipe": "recipes",
-    "recipe": "recipes",
-    "train": "training",
-    "Run": "run",
-    "records": "run",
-    "Scores": "evaluation",
-    "evaluate": "evaluation",
-    "load_model": "models",
-    "Face": "predict",
-    "Predictor": "predict",
-    "open_photo": "photos",
-    "PhotoError": "photos",
-    "find_faces": "faces",
-    "crop_faces": "faces",
-    "setup": "config",
+_ROOMS = {
+    "errors": ("FerError", "PhotoError"),
+    "device": ("setup",),
+    "labels": ("EMOTIONS",),
+    "data": ("FER2013", "load_fer2013"),
+    "models": ("load_model",),
+    "training": ("Recipe", "Run", "recipe", "records", "train"),
+    "evaluation": ("Scores", "evaluate"),
+    "photos": ("Face", "Predictor", "crop_faces", "find_faces", "open_photo"),
 }
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)
 
 

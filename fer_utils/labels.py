@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .config import FerError
+from .errors import FerError
 
 # Order of the codes in the CSV. Folder listings sort alphabetically (neutral before
 # sad, sad before surprise): never take the order from a listing.
@@ -20,25 +20,20 @@ COLOURS = {
     "neutral": "#7F7F7F",
 }
 
-# Names met in the wild, for folders and votes.
-ALIASES = {
-    "anger": "angry",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "happiness": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
-}
+UNSURE = "unsure"  # what a recogniser says when it should not guess
+
+# Other names that folders and votes use.
+ALIASES = {"anger": "angry", "disgusted": "disgust", "fearful": "fear"}
+ALIASES |= {"happiness": "happy", "sadness": "sad", "surprised": "surprise"}
 
 
-def code(name: str) -> int:
+def emotion_code(name: str) -> int:
     """Return the FER2013 code (0..6) of an expression name; `FerError` if unknown."""
     key = name.strip().lower()
     key = ALIASES.get(key, key)
     if key not in EMOTIONS:
-        raise FerError(
-            f"{name.strip()!r} is no expression; the seven are {', '.join(EMOTIONS)}"
-        )
+        known = ", ".join(EMOTIONS)
+        raise FerError(f"{name.strip()!r} is not an expression; use one of {known}")
     return EMOTIONS.index(key)
 
 
@@ -50,20 +45,19 @@ def parse_classes(spec: str) -> tuple[str, ...]:
     """
     if spec.strip() == "all":
         return EMOTIONS
-    names = []
-    for part in spec.split(","):
-        codes = [code(name) for name in part.split("+")]
-        names.append("+".join(EMOTIONS[c] for c in codes))
-    used = [e for name in names for e in name.split("+")]
-    if len(names) < 2 or len(set(used)) < len(used):
-        raise FerError(f"classes {spec!r}: at least two, and no expression twice")
-    return tuple(names)
+    classes = [[emotion_code(e) for e in part.split("+")] for part in spec.split(",")]
+    used = [code for codes in classes for code in codes]
+    if len(classes) < 2 or len(set(used)) < len(used):
+        raise FerError(f"classes {spec!r}: name at least two, and no expression twice")
+    return tuple("+".join(EMOTIONS[code] for code in codes) for codes in classes)
 
 
 def class_map(classes: tuple[str, ...]) -> np.ndarray:
-    """Return int64 [7]: for each FER2013 code its class index, -1 where left out."""
-    table = np.full(len(EMOTIONS), -1, np.int64)
-    for index, name in enumerate(classes):
-        for emotion in name.split("+"):
-            table[code(emotion)] = index
-    return table
+    """Return int64 [7]: the class index of each FER2013 code, -1 where left out."""
+    places = {emotion_code(e): i for i, c in enumerate(classes) for e in c.split("+")}
+    return np.array([places.get(code, -1) for code in range(len(EMOTIONS))], np.int64)
+
+
+def class_colour(name: str) -> str:
+    """Return #RRGGBB: the colour of the first expression, neutral's for "unsure"."""
+    return COLOURS.get(name.partition("+")[0], COLOURS["neutral"])

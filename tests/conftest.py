@@ -1,10 +1,8 @@
 """What the browser tests share."""
 
-from pathlib import Path
-
 import pytest
 
-PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
+from fer_utils.photos import PORTRAIT
 
 
 @pytest.fixture(scope="module")

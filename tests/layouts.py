@@ -1,4 +1,4 @@
-"""FER2013 in miniature: every layout it is met in, from 28 made-up images."""
+"""FER2013 in miniature: every published layout, from 28 made-up images."""
 
 import io
 import shutil

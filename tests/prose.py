@@ -66,7 +66,7 @@ def plain(markdown: str) -> str:
     """Markdown without what is no prose: code, generated tables, addresses, Jinja."""
     for pattern in (
         r"```.*?```",
-        r"<!-- (course|results|reference) -->\n.*?<!-- /\1 -->",
+        r"<!-- (course|model|results|reference) -->\n.*?<!-- /\1 -->",
         r"\{%.*?%\}",
         r"\{\{.*?\}\}",
         r"\]\([^)]*\)",

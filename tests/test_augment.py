@@ -1,11 +1,12 @@
 """Augmentation: each image its own change, in the right direction, in 0..1."""
 
+import importlib
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from fer_utils import augment as module
-from fer_utils.augment import POLICIES, Policy, augment
+from fer_utils.training import POLICIES, Policy, augment
 
 EACH = [
     Policy(flip=0.5),
@@ -28,6 +29,7 @@ def images():
 @pytest.fixture
 def extreme(monkeypatch):
     """Every draw from -1..1 comes out as 1."""
+    module = importlib.import_module("fer_utils.training.augment")
     monkeypatch.setattr(module, "_uniform", lambda count, device: torch.ones(count))
 
 

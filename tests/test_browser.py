@@ -3,22 +3,21 @@
 import base64
 import io
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from fer_utils.photos import PORTRAIT
+
 pytest.importorskip("fastapi_offline", reason="needs the extra 'serve'")
 
-from browser import missing
+from browser import missing, running
+from fer_utils.apps.service import create_app
 from fer_utils.labels import EMOTIONS
-from fer_utils.predict import Predictor
-from fer_utils.serve import create_app, running
+from fer_utils.photos import Predictor
 
 if missing():
     pytest.skip(f"no browser: {missing()}", allow_module_level=True)
-
-PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +263,7 @@ def test_phone(page):
     assert result["y"] >= stage["y"] + stage["height"], "one column"
 
 
-def test_what_it_is_for_stands_on_the_page(page):
+def test_the_page_says_what_it_is_for(page):
     text = page.locator("body").inner_text()
     for words in ("not what the person feels", "Not for monitoring people"):
         assert words in text

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from layouts import encode, face_expression, kaggle, pack, table
 
-from fer_utils import cache, cli, data
+from fer_utils.apps import cli
 from fer_utils.config import config
-from fer_utils.recipes import recipe_names
+from fer_utils.data import load
+from fer_utils.training import recipe_names
 
 FER = Path(sys.executable).with_name("fer")
 
 
 @pytest.fixture(autouse=True)
 def kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "config", replace(config, cache=tmp_path / "cache"))
+    monkeypatch.setattr(load, "config", replace(config, cache=tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_data(fer, tmp_path):
         "redundant copies: 0",
         "also in Training: 0 in PublicTest, 0 in PrivateTest",
         "identical images with different labels: 0 groups",
-        "images of one single grey value: 0",
+        "images of a single grey value: 0",
     ]
 
 
@@ -75,7 +76,7 @@ def test_data_of_one_split_only(fer, tmp_path):
 
 def test_data_from_the_environment(fer, monkeypatch, tmp_path):
     source = kaggle(tmp_path / "mine")
-    monkeypatch.setattr(data, "config", replace(config, data=str(source)))
+    monkeypatch.setattr(load, "config", replace(config, data=str(source)))
     assert "FER2013 from mine: 28 images" in fer("data")[1]
 
 
@@ -135,7 +136,7 @@ def test_every_failure_is_one_line(fer, tmp_path):
 
 
 def test_failure_while_a_bar_is_shown(fer, tmp_path, capsys):
-    # The bar ends its line first, and the error stands on one of its own.
+    # The bar ends its line first, so that the error has a line of its own.
     tree = kaggle(tmp_path / "tree")
     (tree / "train" / "neutral" / "Training_24.jpg").write_bytes(
         encode(np.zeros((48, 47), np.uint8))

@@ -7,8 +7,10 @@ import sys
 import pytest
 import torch
 
-from fer_utils import cli, config, training
-from fer_utils.config import FerError
+from fer_utils import device, training
+from fer_utils.apps import cli
+from fer_utils.config import read_config
+from fer_utils.errors import FerError
 
 SMALL = ["--set", "epochs=1", "--set", "batch_size=16"]
 
@@ -17,7 +19,7 @@ SMALL = ["--set", "epochs=1", "--set", "batch_size=16"]
 def folder(tmp_path_factory):
     """A run of the quick profile, by the command as a user types it."""
     path = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, "-m", "fer_utils.cli", "train", "compact-cnn"]
+    command = [sys.executable, "-m", "fer_utils", "train", "compact-cnn"]
     command += ["--folder", str(path), "--data", "sample"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -52,7 +54,7 @@ def test_the_record_is_complete(folder):
 
 
 def test_evaluate_and_a_second_train(folder, fer, monkeypatch):
-    code, out, _ = fer("evaluate", folder, "--looks", 1, "--data", "sample")
+    code, out, _ = fer("evaluate", folder, "--views", 1, "--data", "sample")
     assert code == 0 and "surprise" in out and "recall" in out
     monkeypatch.setattr(training, "train_epoch", pytest.fail)
     code, out, _ = fer("train", "compact-cnn", "--folder", folder, "--data", "sample")
@@ -66,7 +68,7 @@ def test_evaluate_and_a_second_train(folder, fer, monkeypatch):
         (["train", "compact-cnn", "--set", "lr"], "--set 'lr': expected key=value"),
         (["train", "compact-cnn", "--set", "speed=9"], "no key 'speed'; keys: name"),
         (["train", "compact-cnn", "--set", "profile_name=full"], "no key 'profile_n"),
-        (["train", "compact-cnn", "--set", "lr=fast"], "lr = 'fast', want a number"),
+        (["train", "compact-cnn", "--set", "lr=fast"], "lr = 'fast'"),
         (["train", "compact-cnn", "--data", "nowhere"], "nowhere: "),
         (["evaluate", "nowhere"], "nowhere: no run there"),
     ],
@@ -89,8 +91,8 @@ def test_a_folder_with_another_recipe(folder, fer):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there")
 def test_a_device_that_is_not_there(fer, monkeypatch, tmp_path):
-    wrong = config.read_config({"FER_DEVICE": "cuda", "FER_PROFILE": "quick"})
-    monkeypatch.setattr(config, "config", wrong)
+    wrong = read_config({"FER_DEVICE": "cuda", "FER_PROFILE": "quick"})
+    monkeypatch.setattr(device, "config", wrong)
     code, _, err = fer("train", "compact-cnn", "--data", "sample", "--folder", tmp_path)
     assert code == 1 and "FER_DEVICE='cuda' cannot be used here" in err
     assert err.count("\n") == 1 and not list(tmp_path.iterdir())

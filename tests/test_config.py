@@ -7,10 +7,7 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 
-import pytest
-
-from fer_utils import config
-from fer_utils.config import FerError, read_config, reason, write_whole
+from fer_utils.config import Config, read_config
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,7 +36,7 @@ def test_everything_set(monkeypatch):
 
 
 def test_empty_means_not_set():
-    empty = {f"FER_{field.name.upper()}": "" for field in fields(config.Config)}
+    empty = {f"FER_{field.name.upper()}": "" for field in fields(Config)}
     assert read_config(empty) == read_config({})
 
 
@@ -68,46 +65,6 @@ def test_folder_that_was_deleted(monkeypatch, tmp_path):
     (tmp_path / "gone").rmdir()
     assert read_config({}).runs == Path("runs")
     monkeypatch.chdir(tmp_path)
-
-
-def test_wrong_settings_wait_until_they_are_used(monkeypatch):
-    # At import they could only be a stack trace.
-    wrong = read_config({"FER_PROFILE": "fast", "FER_DEVICE": "warp"})
-    monkeypatch.setattr(config, "config", wrong)
-    with pytest.raises(FerError, match="FER_PROFILE='fast': use one of full, cpu"):
-        config.profile()
-    with pytest.raises(FerError, match=r"FER_DEVICE='warp' cannot be used .*=cpu"):
-        config.device()
-
-
-@pytest.mark.parametrize("name", config.PROFILES)
-def test_profile(monkeypatch, name, capsys):
-    chosen = read_config({"FER_PROFILE": name, "FER_DEVICE": "cpu"})
-    monkeypatch.setattr(config, "config", chosen)
-    assert config.profile() == name
-    config.setup()
-    assert f"Profile '{name}': " in capsys.readouterr().out
-
-
-def test_profile_by_hardware(monkeypatch):
-    monkeypatch.setattr(config, "config", read_config({"FER_DEVICE": "cpu"}))
-    assert config.profile() == "cpu"
-
-
-def test_reason_is_one_short_line():
-    assert reason(OSError("It broke. Ask\nyour administrator")) == "It broke"
-    assert reason(KeyError()) == "KeyError"
-    assert len(reason(ValueError("x" * 999))) <= 200
-
-
-def test_write_whole(tmp_path):
-    path = tmp_path / "new" / "file"
-    write_whole(path, b"one")
-    write_whole(path, b"two")
-    assert path.read_bytes() == b"two" and list(path.parent.iterdir()) == [path]
-    with pytest.raises(FerError, match=r"could not be written \(\w+"):
-        write_whole(path / "below", b"three")
-    assert path.read_bytes() == b"two"
 
 
 def test_settings_module_alone_needs_no_torch():

@@ -1,4 +1,4 @@
-"""One load: where the data comes from, its cache, splits, duplicates, FER+ votes."""
+"""One load: where the data comes from, its cache; splits, classes, duplicates."""
 
 import os
 import resource
@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layouts import PIXELS, kaggle, pack, table
+from layouts import PIXELS, kaggle, pack
 
-from fer_utils import cache, data
-from fer_utils.config import FerError, config
-from fer_utils.data import FER2013, PROTOCOLS, load_fer2013
+from fer_utils import files
+from fer_utils.config import config
+from fer_utils.data import FER2013, PROTOCOLS, load, load_fer2013
+from fer_utils.errors import FerError
 from fer_utils.labels import EMOTIONS
 
 
@@ -27,7 +28,7 @@ from fer_utils.labels import EMOTIONS
 def kept(tmp_path, monkeypatch):
     """An empty cache folder of this test's own."""
     folder = tmp_path / "cache"
-    monkeypatch.setattr(cache, "config", replace(config, cache=folder))
+    monkeypatch.setattr(load, "config", replace(config, cache=folder))
     return folder
 
 
@@ -43,7 +44,7 @@ def undecodable(monkeypatch):
     def fail(path):
         raise AssertionError(f"{path} is decoded again")
 
-    return lambda: monkeypatch.setattr(cache, "read_source", fail)
+    return lambda: monkeypatch.setattr(load, "read_source", fail)
 
 
 def same(one: FER2013, other: FER2013) -> bool:
@@ -67,7 +68,7 @@ def sample():
     return load_fer2013()  # FER_DATA=sample, see conftest.py
 
 
-def test_sample_is_what_there_always_is(sample):
+def test_sample_is_always_there(sample):
     assert repr(sample) == (
         "FER2013 from the embedded sample: 1,120 images "
         "(800 Training · 160 PublicTest · 160 PrivateTest)"
@@ -76,7 +77,7 @@ def test_sample_is_what_there_always_is(sample):
 
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_empty_path(empty):
-    assert refusal(empty).startswith("the path is empty; name a folder")
+    assert refusal(empty).startswith("the path is empty; use a folder")
 
 
 @pytest.mark.parametrize("path", ["gone.zip", "~nobody-here/x", "a" * 5000, "a\0b"])
@@ -85,7 +86,7 @@ def test_missing_path(path):
 
 
 def test_environment_names_a_missing_path(monkeypatch):
-    monkeypatch.setattr(data, "config", replace(config, data="gone.zip"))
+    monkeypatch.setattr(load, "config", replace(config, data="gone.zip"))
     assert refusal() == "gone.zip: nothing there; check the path or FER_DATA"
 
 
@@ -128,8 +129,20 @@ def test_unreadable(closed):
 def kaggle_cache(tmp_path, monkeypatch):
     """An empty cache of kagglehub; nothing chosen, so that Kaggle is tried."""
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kagglehub"))
-    monkeypatch.setattr(data, "config", replace(config, data=""))
+    monkeypatch.setattr(load, "config", replace(config, data=""))
     return tmp_path / "kagglehub"
+
+
+@pytest.fixture
+def reachable(monkeypatch):
+    """The calls that ask whether Kaggle answers; here it does."""
+    calls = []
+
+    def head(url, timeout):
+        calls.append((url, timeout))
+
+    monkeypatch.setattr("requests.head", head)
+    return calls
 
 
 @pytest.fixture
@@ -142,41 +155,68 @@ def offline(monkeypatch):
 
 def test_no_network(kaggle_cache, offline, capsys):
     text = refusal("kaggle")
-    assert text.startswith("FER2013 could not be had from Kaggle (no connection); ")
+    assert text.startswith("FER2013 could not be downloaded from Kaggle (no conn")
     assert "set FER_DATA" in text
     capsys.readouterr()
     assert load_fer2013().source == "the embedded sample"
     said = capsys.readouterr().out
-    assert "no connection" in said and "Going on with the embedded sample" in said
+    assert "no connection" in said and "Using the embedded sample" in said
 
 
-def test_network_that_never_answers(kaggle_cache, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+def test_kaggle_is_asked_whether_it_answers(
+    kaggle_cache, reachable, monkeypatch, tmp_path
+):
+    def download(handle):
+        assert reachable, "kagglehub alone would wait for ever"
+        return str(kaggle(tmp_path / handle))
+
+    monkeypatch.setattr("kagglehub.dataset_download", download)
+    assert load_fer2013().source == "Kaggle"
+    assert reachable == [(load.KAGGLE_URL, load.PATIENCE)]
+    assert 5 <= load.PATIENCE <= 20, "seconds"
+
+
+def test_network_that_never_answers(kaggle_cache, monkeypatch, capsys):
+    def hang(handle):
+        raise AssertionError("kagglehub would wait for ever")
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts and says nothing
         where = (socket.AF_INET, socket.SOCK_STREAM, 6, "", silent.getsockname())
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [where])
-        monkeypatch.setattr(data, "PATIENCE", (0.1, 0.1))
+        monkeypatch.setattr("kagglehub.dataset_download", hang)
+        monkeypatch.setattr(load, "PATIENCE", 0.1)
+        start = time.monotonic()
         assert "(no connection)" in refusal("kaggle")
+        assert load_fer2013().source == "the embedded sample"
+        assert time.monotonic() - start < 10
+    assert "no connection" in capsys.readouterr().out
 
 
-def test_kagglehub_that_fails(kaggle_cache, monkeypatch):
-    import kagglehub
-
+def test_kagglehub_that_fails(kaggle_cache, reachable, monkeypatch):
     def fail(handle):
         raise RuntimeError("403 Forbidden.\nMore lines.")
 
-    monkeypatch.setattr(kagglehub, "dataset_download", fail)
+    monkeypatch.setattr("kagglehub.dataset_download", fail)
     assert "from Kaggle (403 Forbidden.); check the network" in refusal("kaggle")
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     assert "from Kaggle (import of kagglehub halted" in refusal("kaggle")
 
 
-def test_earlier_download_is_used_offline(kaggle_cache, offline):
-    versions = kaggle_cache / "datasets" / "msambare" / "fer2013" / "versions"
-    kaggle(versions / "1")
-    (versions.parent / "1.complete").touch()
+def test_earlier_download_is_used_offline(kaggle_cache, offline, reachable):
+    folder = kaggle(load.kaggle_cache())
+    assert folder.is_relative_to(kaggle_cache)
+    (folder.parents[1] / "1.complete").touch()
     for chosen in ("kaggle", None):
         loaded = load_fer2013(chosen)
         assert loaded.source == "Kaggle" and len(loaded) == 28
+    assert not reachable, "nothing to ask Kaggle for"
+
+
+def test_kaggles_own_folder(monkeypatch):
+    monkeypatch.delenv("KAGGLEHUB_CACHE", raising=False)
+    monkeypatch.setenv("HOME", "/home/learner")
+    home = Path("/home/learner/.cache/kagglehub/datasets/msambare/fer2013/versions/1")
+    assert load.kaggle_cache() == home
 
 
 # --- The cache ----------------------------------------------------------------------
@@ -200,7 +240,7 @@ def test_changed_folder_is_decoded_again(tmp_path):
     assert len(load_fer2013(folder)) == 27
 
 
-def test_names_that_are_no_unicode(tmp_path):
+def test_names_that_are_not_unicode(tmp_path):
     folder = kaggle(tmp_path / os.fsdecode(b"T\xe9l\xe9chargements"))
     face = folder / "test" / "sad"
     next(face.glob("*")).rename(face / os.fsdecode(b"PublicTest_\xff.jpg"))
@@ -264,7 +304,8 @@ def test_full_disk(source, kept, capfd):
         loaded = load_fer2013(source)
     assert len(loaded) == 28, "the data is there all the same"
     said = capfd.readouterr().out
-    assert "decoded data not kept (File too large); free some space" in said
+    assert "could not be cached" in said and "(File too large)" in said
+    assert "set FER_CACHE to another folder" in said
     assert not list(kept.iterdir())
     assert same(load_fer2013(source), loaded)
     assert len(list(kept.iterdir())) == 1
@@ -273,18 +314,19 @@ def test_full_disk(source, kept, capfd):
 def test_cache_folder_that_cannot_be(source, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     impossible = replace(config, cache=tmp_path / "file" / "cache")
-    monkeypatch.setattr(cache, "config", impossible)
+    monkeypatch.setattr(load, "config", impossible)
     assert len(load_fer2013(source)) == 28
     assert "set FER_CACHE to another folder" in capsys.readouterr().out
 
 
 def test_interrupted_writing(source, kept, monkeypatch):
-    def stop(file, **arrays):
-        file.write(b"half")
+    def stop(path, data):
+        with path.open("wb") as file:
+            file.write(data[:1000])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", stop)
+        patch.setattr(Path, "write_bytes", stop)
         with pytest.raises(KeyboardInterrupt):
             load_fer2013(source)
     assert not list(kept.iterdir())
@@ -292,16 +334,16 @@ def test_interrupted_writing(source, kept, monkeypatch):
 
 WRITER = """
 import sys, time
-import numpy as np
+from pathlib import Path
 from fer_utils.data import load_fer2013
 
-def half(file, **arrays):
-    file.write(bytes(10_000))
-    file.flush()
+def half(path, data):
+    with path.open("wb") as file:
+        file.write(data[:10_000])
     print("writing", flush=True)
     time.sleep(60)
 
-np.savez = half
+Path.write_bytes = half
 load_fer2013(sys.argv[1])
 """
 
@@ -323,6 +365,7 @@ def test_killed_while_writing(source, kept, undecodable):
     (unrelated := kept / "film.part").write_bytes(b"half a download")
     os.utime(unrelated, (0, 0))
     os.utime(source)
+    files._remove_abandoned.cache_clear()  # as in another process
     load_fer2013(source)
     assert not left.exists() and unrelated.exists()
     undecodable()
@@ -411,9 +454,11 @@ def test_classes(sample):
     assert three.classes == ("happy", "sad", "neutral")
     of_sample = dict(zip(EMOTIONS, sample.counts(), strict=True))
     assert list(three.counts()) == [of_sample[name] for name in three.classes]
+    assert sample.with_classes("all") is sample
+    assert three.with_classes("happy,sad,neutral") is three
     merged = sample.with_classes("angry+disgust, happy")
     assert merged.counts()[0] == of_sample["angry"] + of_sample["disgust"]
-    with pytest.raises(FerError, match="chosen already; start from the seven"):
+    with pytest.raises(FerError, match="already chosen; use the data with all seven"):
         three.with_classes("happy, sad")
 
 
@@ -435,62 +480,3 @@ def test_audit():
     assert found.conflicting == 2  # b: 1 and 5; blank: 6 and 4
     assert found.copies == {"PublicTest": 2, "PrivateTest": 1}  # d is in no Training
     assert found.blank == 2
-
-
-# --- FER+ votes ---------------------------------------------------------------------
-
-HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,"
-HEADER += "contempt,unknown,NF\n"
-
-
-def ferplus(path: Path, count: int = 28) -> Path:
-    lines = [
-        f"Training,fer{i}.png,{i},0,0,0,0,0,0,0,0,{10 - i}\n" for i in range(count)
-    ]
-    path.write_text(HEADER + "".join(lines))
-    return path
-
-
-def test_votes_follow_the_rows(tmp_path):
-    loaded = load_fer2013(table(tmp_path / "fer2013.csv"))
-    votes = loaded.votes(ferplus(tmp_path / "fer2013new.csv", 20))
-    assert votes.shape == (28, 10) and votes.dtype == np.int64
-    assert list(votes[:20, 0]) == list(range(20))
-    assert (votes[20:] == -1).all(), "no line for these"
-    part = loaded.select(loaded.labels == 4)
-    assert np.array_equal(
-        part.votes(tmp_path / "fer2013new.csv"), votes[loaded.labels == 4]
-    )
-
-
-def test_votes_of_files(source, tmp_path, monkeypatch):
-    loaded, path = load_fer2013(source), ferplus(tmp_path / "fer2013new.csv")
-    with pytest.raises(FerError, match="load the CSV, or put a file-to-row table"):
-        loaded.votes(path)
-    rows = tmp_path / "fer2013_rows.csv"
-    rows.write_text(f"row,file\n5,{loaded.names[0]}\n99,{loaded.names[1]}\n")
-    monkeypatch.setattr(data, "config", replace(config, votes=str(path)))
-    votes = loaded.votes()
-    assert votes[0, 0] == 5 and (votes[1:] == -1).all()
-    for wrong in ("file\nx\n", "row,file\nx,y\n", "row\n1\n", "file,row\nx\n"):
-        rows.write_text(wrong)
-        with pytest.raises(FerError, match=r"fer2013_rows\.csv: expected columns"):
-            loaded.votes()
-
-
-@pytest.mark.parametrize(
-    "body",
-    ["", HEADER, "a,b\n1,2\n3,4\n", HEADER + "a,b,1,2\n", HEADER + "x," * 12, "\xff"],
-)
-def test_no_votes_in_the_file(sample, tmp_path, body):
-    path = tmp_path / "fer2013new.csv"
-    path.write_text(body, encoding="latin-1")
-    (tmp_path / "fer2013_rows.csv").write_text("row,file\n")
-    with pytest.raises(FerError, match=r"fer2013new\.csv: expected ten vote columns"):
-        sample.votes(path)
-
-
-def test_no_votes(sample, tmp_path):
-    for path in (None, tmp_path, tmp_path / "gone.csv"):
-        with pytest.raises(FerError, match="point FER_VOTES at fer2013new"):
-            sample.votes(path)

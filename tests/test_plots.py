@@ -1,15 +1,14 @@
 """Figures: every one is drawn, says what is missing, and shows itself as PNG."""
 
 import math
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from fer_utils import plots
-from fer_utils.config import FerError
-from fer_utils.recipes import Recipe
-from fer_utils.run import Run
+from fer_utils.errors import FerError
+from fer_utils.training import Recipe, Run
+from fer_utils.training.record import Record
 
 
 def test_curves():
@@ -33,7 +32,7 @@ def test_curves_over_given_places():
 
 @pytest.mark.parametrize("panels", [{}, {"Loss": {}}], ids=str)
 def test_curves_without_a_line(panels):
-    with pytest.raises(FerError, match="at least one line"):
+    with pytest.raises(FerError, match="at least one line for each title"):
         plots.curves(panels)
 
 
@@ -71,7 +70,9 @@ def trained(accuracies: list[float], lrs: list[float] | None = None) -> Run:
         }
         for i, value in enumerate(accuracies)
     ]
-    return Run(Path("nowhere"), {"recipe": asdict(Recipe("x")), "history": history})
+    return Run(
+        Path("nowhere"), Record.model_construct(recipe=Recipe("x"), history=history)
+    )
 
 
 def texts(drawn) -> str:

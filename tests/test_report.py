@@ -10,17 +10,16 @@ from pathlib import Path
 import nbformat
 import prose
 import pytest
+import typst
 
-import figures
-import report
-import tables
-import typeset
-from facts import NOT_RUN, keep_data, read_facts
-from fer_utils.config import FerError
 from fer_utils.data import load_fer2013
+from fer_utils.errors import FerError
 from fer_utils.evaluation import apply_temperature, calibration_error
 from fer_utils.models import load_model
-from fer_utils.recipes import recipe, recipe_names
+from fer_utils.training import recipe, recipe_names
+from report.build import __main__ as report
+from report.build import figures, tables, typeset
+from report.build.facts import NOT_RUN, keep_data, read_facts
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = load_model().metadata["recipe"]["name"]
@@ -52,9 +51,9 @@ def test_every_figure_of_the_report_can_be_had(facts):
     made = set(figures.FIGURES) | set(figures.SCREENSHOTS) - {"page"}
     assert set(used) == made, "drawn, but not in the report, or the other way round"
     for name in used:
-        figure = figures.FIGURES.get(name)
         path = ROOT / "report" / "images" / f"{name}.png"
-        assert path.exists() != bool(figure and figure.missing(facts)), name
+        lacking = name in figures.FIGURES and figures.FIGURES[name].lacking(facts)
+        assert path.exists() != bool(lacking), name
 
 
 def test_a_missing_run_says_so(house):
@@ -87,17 +86,16 @@ def spoil(path: Path, old: str, new: str) -> None:
     ("old", "new", "why"),
     [
         ("{", "", "damaged run record"),
-        ('"macro_f1": 0', '"macro_f1": "good", "x": 0', "macro_f1 = 'good'"),
-        ('"clean": {', '"unclean": {', "no 'clean'"),
-        ('"train_loss"', '"loss"', "no 'train_loss'"),
-        ('"confusion": [', '"confusion": [[1],', "confusion matrix that does not fit"),
-        ('"hardware": {', '"hardware": {}, "x": {', "no 'device'"),
+        ('"macro_f1": 0', '"macro_f1": "good", "x": 0', "scores.val.macro_f1 = 'good'"),
+        ('"train_loss"', '"loss"', "history.0.train_loss: Field required"),
+        ('"confusion": [', '"confusion": [[1],', "the confusion matrix does not fit"),
+        ('"hardware": {', '"hardware": {}, "x": {', "hardware.device: Field required"),
     ],
 )
 def test_a_damaged_record_is_named(house, old, new, why, capsys, monkeypatch):
     path = house / "report" / "runs" / SHIPPED / "run.json"
     spoil(path, old, new)
-    monkeypatch.setattr("sys.argv", ["report.py", "--root", str(house)])
+    monkeypatch.setattr("sys.argv", ["report", "--root", str(house)])
     monkeypatch.setattr(figures, "find_pixels", lambda: None)
     assert report.main() == 1
     out, err = capsys.readouterr()
@@ -132,7 +130,7 @@ def test_make_twice_gives_the_same_bytes(house, monkeypatch, capsys):
     some = ("class_counts", "emotions", "loss_info", "coverage", "resolution")
     chosen = {name: figures.FIGURES[name] for name in some}
     chosen["resolution"] = figures.Figure(figures.resolution, every=("no-such",))
-    monkeypatch.setattr(report, "FIGURES", chosen)
+    monkeypatch.setattr(figures, "FIGURES", chosen)
     monkeypatch.setattr(figures, "find_pixels", lambda: None)
     monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("network"))
     images = house / "report" / "images"
@@ -161,6 +159,7 @@ def test_page_and_pdf_hold_everything(facts):
         "not self-contained"
     )
     assert page.count("<figure") == text.count("](images/")
+    assert page.count("<caption>") == text.count("\nTable: ")
     for link in re.findall(r'href="#([^"]+)"', page):
         assert f'id="{link}"' in page
     assert {"viewport", "max-width"} <= set(re.findall(r"viewport|max-width", page))
@@ -168,13 +167,30 @@ def test_page_and_pdf_hold_everything(facts):
 
 @pytest.mark.parametrize(
     "text",
-    ["a_b #x $1 *n* @see <tag> [1] ~/x \\ `code` // /* =", "+ plus", "= is", "- a"],
+    [
+        "a_b #x $1 *n* @see <tag> [1] ~/x \\ `code` // /* =",
+        "+ plus",
+        "= is",
+        "- a",
+        "/ a: b",
+        "== b",
+    ],
 )
 def test_signs_that_mean_something_to_typst(text):
     """They are shown, not obeyed."""
     table = f"| {text} | b |\n|---|--:|\n| {text} | 2 |"
     markdown = f"# {text}\n\n{text}\n\n## {text}\n\n* {text}\n\n{table}\n"
     assert typeset.pdf(markdown, ROOT).startswith(b"%PDF")
+    markup = typeset.markup(markdown, ROOT / "report").encode()
+    for kind, count in {"heading": 1, "enum": 0, "terms": 0, "table": 1}.items():
+        found = typst.query(markup, kind, sys_inputs={"keywords": ""})
+        assert len(json.loads(found)) == count, kind
+
+
+def test_comments_are_dropped_and_tags_are_text():
+    page = typeset.web_page("# T\n\nA <!-- no\n\nmore --> and <b>.\n", ROOT)
+    assert "no" not in re.findall(r"\w+", page.partition("<body>")[2])
+    assert "<p>A and &lt;b&gt;.</p>" in page
 
 
 def test_references_are_complete(facts):
@@ -201,7 +217,7 @@ def test_counts_of_the_data_are_those_of_the_contest(facts):
     [(0.4039, "40.39"), (0.595, "59.5"), (0.43, "43"), (0.737, "73.7"), (0.58, "58")],
 )
 def test_published_figures_keep_their_digits(value, text):
-    assert tables.percent(value, tables._digits(value)) == f"{text}\N{NO-BREAK SPACE}%"
+    assert tables.published(value) == f"{text}\N{NO-BREAK SPACE}%"
 
 
 def test_the_expected_range(facts):
@@ -358,9 +374,9 @@ def test_scores_in_the_readme_are_on_record():
 def test_scores_in_the_model_card_are_on_record(facts):
     run = facts.run(SHIPPED)
     stored, t = run.predictions(), load_model().metadata["temperature"]
-    scaled = apply_temperature(stored["test_6_looks_probabilities"], t)
+    scaled = apply_temperature(stored["test_6_views_probabilities"], t)
     held = means(SHIPPED) | {calibration_error(scaled, stored["test_labels"])}
-    classes = run.record["scores"]["test_6_looks"]["per_class"].values()
+    classes = run.scores("test", 6).per_class.values()
     held |= {row[key] for row in classes for key in ("precision", "recall", "f1")}
     assert unsupported((ROOT / "MODEL_CARD.md").read_text("utf-8"), held) == []
 

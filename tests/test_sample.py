@@ -6,17 +6,33 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from fer_utils import sample
-from fer_utils.config import FerError
+import draw_sample
+from draw_sample import make_sample
+from fer_utils.data import load_fer2013
+from fer_utils.data.readers import Raw
+from fer_utils.errors import FerError
 from fer_utils.labels import EMOTIONS
-from fer_utils.sample import make_sample
 
 SPLITS = {"Training": 800, "PublicTest": 160, "PrivateTest": 160}
 
 
 @pytest.fixture(scope="module")
 def made():
-    return make_sample()
+    return Raw(*map(np.asarray, make_sample()))
+
+
+def test_stored_sample_is_what_is_drawn(made, monkeypatch, tmp_path, capsys):
+    stored = load_fer2013("sample")
+    monkeypatch.setattr(draw_sample, "SAMPLE", tmp_path / "sample.npz")
+    draw_sample.main()
+    assert capsys.readouterr().out.endswith("sample.npz: 1,120 images\n")
+    with np.load(tmp_path / "sample.npz") as written:
+        for field, drawn in made._asdict().items():
+            assert np.array_equal(written[field], drawn)
+            kept = getattr(stored, field)
+            assert kept.dtype == written[field].dtype
+            # Other processors and versions of Pillow round a few pixels otherwise.
+            assert kept.shape == np.shape(drawn) and np.mean(kept != drawn) < 0.01
 
 
 def copies(images: np.ndarray) -> list[list[int]]:
@@ -51,9 +67,9 @@ def test_same_arguments_same_sample():
 def test_classes_keep_the_imbalance(made, split):
     _, labels, usage, _ = made
     counts = np.bincount(labels[usage == split], minlength=len(EMOTIONS))
-    shares = np.array(sample.COUNTS[split]) / sum(sample.COUNTS[split])
-    assert counts.min() >= sample.AT_LEAST
-    assert np.abs(counts - SPLITS[split] * shares).max() <= sample.AT_LEAST
+    shares = np.array(draw_sample.COUNTS[split]) / sum(draw_sample.COUNTS[split])
+    assert counts.min() >= draw_sample.AT_LEAST
+    assert np.abs(counts - SPLITS[split] * shares).max() <= draw_sample.AT_LEAST
     assert np.any(np.diff(labels[usage == split]) < 0), "labels lie sorted"
 
 
@@ -63,36 +79,36 @@ def test_planted_copies(made):
     training = [[i for i in g if usage[i] == "Training"] for g in groups]
     assert all(training), "every copy has its original in Training"
     extra = sum(len(g) - 1 for g in training)
-    assert extra == round(800 * sample.COPIED_IN_TRAINING) + sample.CONFLICTS
+    assert extra == round(800 * draw_sample.COPIED_IN_TRAINING) + draw_sample.CONFLICTS
     for split in ("PublicTest", "PrivateTest"):
         leaked = sum(usage[i] == split for g in groups for i in g)
-        assert leaked == round(160 * sample.COPIED_TO_TESTS)
+        assert leaked == round(160 * draw_sample.COPIED_TO_TESTS)
     conflicts = [g for g in groups if len(set(labels[g])) > 1]
-    assert len(conflicts) == sample.CONFLICTS
+    assert len(conflicts) == draw_sample.CONFLICTS
 
 
 def test_planted_blanks(made):
     images, _, usage, _ = made
     uniform_columns = np.flatnonzero(images.std(axis=1).max(axis=1) == 0)
-    assert len(uniform_columns) == sample.BLANKS
+    assert len(uniform_columns) == draw_sample.BLANKS
     assert set(usage[uniform_columns]) == {"Training"}
 
 
 def test_wrong_labels_show_another_expression(monkeypatch):
     drawn = []
-    monkeypatch.setattr(sample, "_Faces", lambda shown, rng: drawn.append(shown))
+    monkeypatch.setattr(draw_sample, "_Faces", lambda shown, rng: drawn.append(shown))
     monkeypatch.setattr(
-        sample, "_render", lambda _: np.zeros((1120, 48, 48), dtype=np.uint8)
+        draw_sample, "_render", lambda _: np.zeros((1120, 48, 48), dtype=np.uint8)
     )
     _, labels, usage, _ = make_sample()
     wrong = np.flatnonzero(drawn[0] != labels)
-    assert len(wrong) == round(800 * sample.WRONG_LABELS)
+    assert len(wrong) == round(800 * draw_sample.WRONG_LABELS)
     assert set(usage[wrong]) == {"Training"}
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_smallest_sample_holds_everything(seed):
-    images, labels, usage, _ = make_sample(*[sample.SMALLEST] * 3, seed=seed)
+    images, labels, usage, _ = make_sample(*[draw_sample.SMALLEST] * 3, seed=seed)
     assert copies(images)
     assert all(len(set(labels[usage == split])) == len(EMOTIONS) for split in SPLITS)
 

@@ -9,7 +9,6 @@ import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from types import SimpleNamespace
 
@@ -17,23 +16,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_utils.config import FerError
+from fer_utils.errors import FerError
 from fer_utils.labels import COLOURS, EMOTIONS
+from fer_utils.photos import PORTRAIT
 
 httpx = pytest.importorskip("httpx", reason="needs the extra 'serve'")
 pytest.importorskip("fastapi_offline", reason="needs the extra 'serve'")
 
-from fer_utils import limits  # noqa: E402
-from fer_utils.predict import Predictor  # noqa: E402
-from fer_utils.serve import (  # noqa: E402
-    MAX_UPLOADS,
-    create_app,
-    listen,
-    running,
-    serve,
-)
-
-PORTRAIT = Path(__file__).parents[1] / "data" / "photos" / "astronaut.jpg"  # 512x512
+from browser import running  # noqa: E402
+from fer_utils.apps.service import create_app, middleware, serve  # noqa: E402
+from fer_utils.apps.service.app import MAX_UPLOADS, listen  # noqa: E402
+from fer_utils.photos import Predictor  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +130,7 @@ def test_every_kind_of_photo_is_read(client, portrait, kind):
 
 BAD = {
     "empty": (b"", 400),
-    "text": (b"This is no photo. " * 50, 415),
+    "text": (b"This is not a photo. " * 50, 415),
     "svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', 415),
     "pdf": (b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n", 415),
     "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64, 415),
@@ -180,10 +173,10 @@ def test_no_face(client, size):
 
 def test_fifty_faces(client, portrait):
     head = Image.open(io.BytesIO(portrait)).crop((140, 0, 310, 190)).resize((120, 134))
-    crowd = Image.new("RGB", (1200, 670))
+    group = Image.new("RGB", (1200, 670))
     for index in range(50):
-        crowd.paste(head, (index % 10 * 120, index // 10 * 134))
-    faces = upload(client, encoded(crowd)).json()["faces"]
+        group.paste(head, (index % 10 * 120, index // 10 * 134))
+    faces = upload(client, encoded(group)).json()["faces"]
     assert 45 <= len(faces) <= 55
     sizes = [(f["box"][2] - f["box"][0]) * (f["box"][3] - f["box"][1]) for f in faces]
     assert sizes == sorted(sizes, reverse=True)
@@ -207,8 +200,8 @@ def test_bad_forms(client, portrait):
 def test_wrong_turns(client):
     check_refusal(client.get("/predict"), 405)
     check_refusal(client.put("/predict"), 405)
-    assert client.get("/web/../serve.py").status_code == 404
-    assert client.get("/web/%2e%2e/serve.py").status_code == 404
+    assert client.get("/web/../cli.py").status_code == 404
+    assert client.get("/web/%2e%2e/cli.py").status_code == 404
     assert client.get("/nothing").json() == {"detail": "Not Found"}
 
 
@@ -233,7 +226,7 @@ def test_too_large_is_refused_while_it_arrives(client):
 
 
 def test_slow_body_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(limits, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.2)
     assert b" 408 " in send(client, HEAD + b"Content-Length: 900\r\n\r\n" + PART)
 
 
@@ -328,7 +321,7 @@ def test_page_and_docs_are_served_from_here(client):
 
 
 def test_command(portrait):
-    command = [sys.executable, "-m", "fer_utils.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "fer_utils", "serve", "--port", "0"]
     with (
         subprocess.Popen(
             command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -1,4 +1,4 @@
-"""`fer suite`: every record again, in order, resumable; failures in one clear line."""
+"""`make suite`: every record again, in order, resumable; failures in one clear line."""
 
 import json
 import os
@@ -9,31 +9,42 @@ import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from fer_utils import suite
-from fer_utils.config import FerError
 from fer_utils.data import load_fer2013
-from fer_utils.recipes import recipe_names
-from fer_utils.run import Run
-from fer_utils.suite import Job, duration, plan, run_suite, took
+from fer_utils.errors import FerError
+from fer_utils.formats import duration
+from fer_utils.models import load_model
+from fer_utils.training import Run, recipe, recipe_names
+from fer_utils.training.record import Hardware, Record
+from suite import Job, plan, run_suite
 
-BEFORE = {
-    "hardware": {"device": "cpu", "cores": 2, "threads": 1},
-    "history": [],
-    "scores": {},
-    "data": {},
+ROOT = Path(__file__).parents[1]
+ONE_THREAD = {
+    "device": "cpu",
+    "cpu": "a CPU",
+    "cores": 2,
+    "threads": 1,
+    "python": "3.11",
+    "torch": "2.14",
+    "fer_utils": "0.1",
 }
 
 
 def put_record(folder: Path, name: str, seed: int = 0, profile: str = "quick") -> None:
     """A record of an earlier time: half an hour on one thread."""
-    recipe = suite.recipe(name, profile, seed=seed)
-    record = BEFORE | {"recipe": suite.asdict(recipe), "profile": profile}
-    record |= {"finished": None, "seconds": 1800.0}
-    folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps(record))
+    record = Record(
+        recipe=recipe(name, profile, seed=seed),
+        profile=profile,
+        started="",
+        finished=None,
+        hardware=ONE_THREAD,
+        data={"source": "", "train": 0, "val": 0, "fingerprint": ""},
+        seconds=1800.0,
+        history=[],
+        scores={},
+    )
+    Run(folder, record).save()
 
 
 def names(jobs: list[Job]) -> list[tuple[str, int]]:
@@ -59,19 +70,19 @@ def test_every_seed_on_record_and_its_folder(tmp_path):
     put_record(tmp_path / "compact-cnn-seed7-full", "compact-cnn", 7, "full")
     jobs = plan(["compact-cnn"], "cpu", tmp_path)
     assert names(jobs) == [("compact-cnn", 1), ("compact-cnn", 2)]
-    assert [job.record.name for job in jobs] == ["compact-cnn-seed1", "compact-cnn"]
+    assert [job.kept.name for job in jobs] == ["compact-cnn-seed1", "compact-cnn"]
     (full,) = plan(["compact-cnn"], "full", tmp_path)
-    assert (full.recipe.seed, full.record.name) == (7, "compact-cnn-seed7-full")
+    assert (full.recipe.seed, full.kept.name) == (7, "compact-cnn-seed7-full")
 
 
 def test_a_new_record_leaves_others_alone(tmp_path):
     (job,) = plan(["resnet9"], "cpu", tmp_path)
-    assert job.record == tmp_path / "resnet9"
+    assert job.kept == tmp_path / "resnet9"
     (job,) = plan(["resnet9"], "full", tmp_path)
-    assert job.record == tmp_path / "resnet9-seed0-full"
+    assert job.kept == tmp_path / "resnet9-seed0-full"
     put_record(tmp_path / "resnet9", "resnet9", 0, "full")
     (job,) = plan(["resnet9"], "cpu", tmp_path)
-    assert job.record == tmp_path / "resnet9-seed0"
+    assert job.kept == tmp_path / "resnet9-seed0"
 
 
 def test_profiles_do_not_share_runs(tmp_path, monkeypatch):
@@ -79,15 +90,6 @@ def test_profiles_do_not_share_runs(tmp_path, monkeypatch):
     (cpu,) = plan(["resnet9"], "cpu", tmp_path)
     assert cpu.folder.parent == quick.folder.parent / "cpu"
     assert cpu.folder.name == quick.folder.name == "resnet9-seed0"
-
-
-def test_seeds_and_times_of_the_course_where_no_record_is_yet(tmp_path):
-    """As in an installed package, whose new records lie elsewhere."""
-    jobs = plan(["compact-cnn"], "cpu", tmp_path / "new")
-    assert [job.recipe.seed for job in jobs] == [0, 1, 2]
-    assert all("min (CPU, " in suite.on_record(job) for job in jobs)
-    assert {job.record.parent for job in jobs} == {tmp_path / "new"}
-    assert len({job.record for job in jobs}) == 3
 
 
 def test_unknown_names(tmp_path):
@@ -126,9 +128,11 @@ def test_durations(seconds, text):
 
 
 def test_hardware_in_words():
-    gpu = {"seconds": 60, "hardware": {"device": "Tesla T4", "cores": 2}}
-    assert took(gpu) == "60 s (Tesla T4)"
-    assert took(BEFORE | {"seconds": 1800}) == "30 min (CPU, 1 thread)"
+    cpu = Hardware(**ONE_THREAD)
+    assert str(cpu) == "1 thread"
+    assert str(cpu.model_copy(update={"device": "Tesla T4"})) == "Tesla T4"
+    two = cpu.model_copy(update={"device": "mps", "threads": 2})
+    assert str(two) == "Apple GPU, 2 threads"
 
 
 @pytest.fixture
@@ -145,33 +149,35 @@ def data():
 
 
 def pretend(job: Job, data) -> int:
-    """Leave a finished run behind, as `fer train` does."""
-    one = job.recipe
-    parts = data.split(one.protocol, one.seed)
-    run = Run.open(job.folder, one, parts.train, parts.val)
-    run.history.append({"epoch": 1, "val_accuracy": 0.5, "seconds": 1.0})
+    """Leave a finished and scored run behind, as `fer train` does."""
+    parts = job.recipe.split(data)
+    run = Run.open(job.folder, job.recipe, parts.train, parts.val)
+    epoch = dict.fromkeys(("lr", "train_loss", "val_loss", "val_accuracy"), 0.5)
+    run.history.append({"epoch": 1, "seconds": 1.0, **epoch})
     run.finish()
+    run.model = load_model()
     for part in ("val", "test"):
-        run.add_scores(part, {"accuracy": 0.5}, probabilities=np.ones((2, 7)) / 7)
+        run.evaluate(data, part)
     return 0
 
 
-def test_trains_keeps_and_then_skips(jobs, data):
-    said, trained = [], []
+def test_trains_keeps_and_then_skips(jobs, data, capsys):
+    trained = []
 
     def train(job):
         trained.append(job.title)
         return pretend(job, data)
 
-    assert run_suite(jobs, data, train, said.append) == []
+    assert run_suite(jobs, data, train) == []
     assert trained == ["a-head", "a-fine-tuned"]
-    assert "[1/2] a-head: took 30 min (CPU, 1 thread)" in said[0]
-    assert "[2/2] a-fine-tuned: not on record yet" in said[1]
+    said = capsys.readouterr().out
+    assert "[1/2] a-head: took 30 min (1 thread)" in said
+    assert "[2/2] a-fine-tuned: not on record yet" in said
     for job in jobs:
-        assert {p.name for p in job.record.iterdir()} == {"run.json", "predictions.npz"}
-        assert Run.load(job.record).finished
-    assert run_suite(jobs, data, pytest.fail, said.append) == []
-    assert "done before, in " in said[-1]
+        assert {p.name for p in job.kept.iterdir()} == {"run.json", "predictions.npz"}
+        assert Run.load(job.kept).finished
+    assert run_suite(jobs, data, pytest.fail) == []
+    assert capsys.readouterr().out.count("done before, in ") == 2
 
 
 def test_a_failure_stops_what_needs_it_and_nothing_else(jobs, data, tmp_path):
@@ -183,24 +189,24 @@ def test_a_failure_stops_what_needs_it_and_nothing_else(jobs, data, tmp_path):
         trained.append(job.title)
         return 1 if job.title == "a-head" else pretend(job, data)
 
-    failed = run_suite(jobs + other, data, train, lambda _: None)
+    failed = run_suite(jobs + other, data, train)
     assert trained == ["a-head", "augment-none"]
     assert failed == [
         "a-head: fer train ended with exit code 1",
         "a-fine-tuned: needs a-head, which failed",
     ]
-    assert not jobs[1].record.exists() and other[0].record.exists()
+    assert not jobs[1].kept.exists() and other[0].kept.exists()
     assert run_suite(jobs + other, data, lambda job: pretend(job, data)) == []
 
 
 def test_a_folder_with_another_run_is_left_alone(jobs, data):
     changed = jobs[0]._replace(recipe=jobs[0].recipe.with_(lr=0.5))
     pretend(changed, data)
-    failed = run_suite(jobs[:1], data, pytest.fail, lambda _: None)
+    failed = run_suite(jobs[:1], data, pytest.fail)
     assert len(failed) == 1 and "lr = 0.5, not 0.001" in failed[0]
-    assert "took 30 min (CPU, 1 thread), with other settings" in suite.on_record(
-        jobs[0]._replace(before=changed.before | {"recipe": {"lr": 0.5}})
-    )
+    before = jobs[0].before.model_copy(update={"recipe": changed.recipe})
+    other = jobs[0]._replace(before=before)
+    assert other.on_record() == "took 30 min (1 thread), with other settings"
 
 
 def test_ctrl_c_passes_and_keeps_what_is_done(jobs, data):
@@ -210,8 +216,8 @@ def test_ctrl_c_passes_and_keeps_what_is_done(jobs, data):
         return pretend(job, data)
 
     with pytest.raises(KeyboardInterrupt):
-        run_suite(jobs, data, train, lambda _: None)
-    assert Run.load(jobs[0].record).finished
+        run_suite(jobs, data, train)
+    assert Run.load(jobs[0].kept).finished
 
 
 # --- the command ---
@@ -219,7 +225,7 @@ def test_ctrl_c_passes_and_keeps_what_is_done(jobs, data):
 
 def command(tmp_path: Path, *arguments: str) -> list[str]:
     folder = str(tmp_path / "records")
-    start = [sys.executable, "-m", "fer_utils.cli", "suite", *arguments]
+    start = [sys.executable, ROOT / "tools" / "suite.py", *arguments]
     return [*start, "--data", "sample", "--records", folder]
 
 
@@ -252,7 +258,7 @@ def test_two_recipes_stopped_and_taken_up_again(tmp_path):
     assert process.wait(timeout=300) == 130
     log.seek(0)
     text = log.read()
-    assert text.rstrip().endswith("fer: stopped; the same command goes on from here")
+    assert text.rstrip().endswith("suite: stopped; the same command goes on from here")
     assert "Traceback" not in text, text
     begun = json.loads((stopped.parent / "run.json").read_text())
 
@@ -262,7 +268,7 @@ def test_two_recipes_stopped_and_taken_up_again(tmp_path):
     records = {p.name: Run.load(p) for p in (tmp_path / "records").iterdir()}
     assert records.keys() == {"augment-none-seed0-quick", "imbalance-none-seed0-quick"}
     for run in records.values():
-        assert run.finished and {"val", "test"} <= run.record["scores"].keys()
+        assert run.finished and {"val", "test"} <= run.record.scores.keys()
     kept = records["augment-none-seed0-quick"].history
     assert kept[: len(begun["history"])] == begun["history"], "started from scratch"
 
@@ -270,17 +276,17 @@ def test_two_recipes_stopped_and_taken_up_again(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "no scores to keep on record. Set FER_DATA"),
-        (("--records", "r", "resnet"), "no recipe 'resnet'"),
+        ((), "these are no scores to keep on record. Set FER_DATA"),
+        (("resnet", "--records", "r"), "no recipe 'resnet'"),
         (("--records", "r", "--profile", "gpu"), "no profile 'gpu'"),
     ],
 )
 def test_the_real_records_are_safe_and_errors_are_one_line(
     arguments, message, tmp_path, monkeypatch
 ):
-    typed = [sys.executable, "-m", "fer_utils.cli", "suite", *arguments]
+    typed = [sys.executable, ROOT / "tools" / "suite.py", *arguments]
     done = subprocess.run(
         [*typed, "--data", "sample"], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 1 and message in done.stderr
-    assert done.stderr.startswith("fer: ") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("suite: ") and done.stderr.count("\n") == 1

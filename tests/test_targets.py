@@ -7,52 +7,33 @@ import pytest
 import torch
 from tiny import tiny
 
-from fer_utils import config, targets
-from fer_utils.config import FerError
-from fer_utils.data import FER2013, VOTES
-from fer_utils.recipes import Recipe
-from fer_utils.targets import vote_shares
-from fer_utils.training import train
+from fer_utils.config import read_config
+from fer_utils.data import votes
+from fer_utils.errors import FerError
+from fer_utils.training import Recipe, targets, train, training_targets
 
 SMALL = Recipe("small", epochs=2, batch_size=16, augment="none")
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def voted(monkeypatch):
-    """Four images of `tiny`, with votes made up for them."""
-    votes = np.zeros((4, len(VOTES)), np.int64)
-    votes[0, [VOTES.index("happy"), VOTES.index("sad")]] = 6, 2
-    votes[1, VOTES.index("not a face")] = 10
-    votes[2] = -1  # no line for this image
-    votes[3, [VOTES.index("neutral"), VOTES.index("contempt")]] = 5, 5
-    monkeypatch.setattr(FER2013, "votes", lambda self: votes[: len(self)])
-    return tiny(4)
-
-
 def test_labels_are_what_is_learned_by_default():
     data = tiny(14)
-    assert torch.equal(targets.targets(SMALL, data, CPU), torch.from_numpy(data.labels))
+    learned = training_targets(SMALL, data, CPU)
+    assert torch.equal(learned, torch.from_numpy(data.labels))
 
 
-def test_votes_become_shares(voted):
-    shares = vote_shares(voted)
-    happy, sad, neutral = (voted.classes.index(n) for n in ("happy", "sad", "neutral"))
-    assert shares[0, happy] == 0.75 and shares[0, sad] == 0.25
-    assert shares[1, voted.labels[1]] == shares[2, voted.labels[2]] == 1
-    assert shares[3, neutral] == 1, "contempt is none of the seven"
-    assert np.allclose(shares.sum(1), 1)
-
-
-def test_votes_follow_merged_classes(voted):
-    data = replace(voted, labels=np.zeros(4, np.int64), classes=("happy+sad", "fear"))
-    assert np.allclose(vote_shares(data)[0], [1, 0])
+def test_votes_are_learned_as_shares(monkeypatch):
+    data = tiny(7)
+    shares = np.full((7, 7), 1 / 7)
+    monkeypatch.setattr(targets, "vote_shares", lambda given: shares[: len(given)])
+    learned = training_targets(SMALL.with_(labels="fer+"), data, CPU)
+    assert learned.dtype == torch.float32 and np.allclose(learned, shares)
 
 
 def test_votes_that_are_missing(monkeypatch):
-    monkeypatch.setattr(config, "config", config.read_config({}))
+    monkeypatch.setattr(votes, "config", read_config({}))
     with pytest.raises(FerError, match="no FER\\+ votes there; point FER_VOTES"):
-        targets.targets(SMALL.with_(labels="fer+"), tiny(7), CPU)
+        training_targets(SMALL.with_(labels="fer+"), tiny(7), CPU)
 
 
 def test_a_student_of_two_teachers(tmp_path):
@@ -63,7 +44,7 @@ def test_a_student_of_two_teachers(tmp_path):
     taught = SMALL.with_(
         name="taught", teacher=", ".join(folders), mixup=0.2, cutmix=0.2
     )
-    learned = targets.targets(taught, parts[0], CPU)
+    learned = training_targets(taught, parts[0], CPU)
     assert learned.shape == (56, 7) and torch.allclose(learned.sum(1), torch.ones(56))
     share = learned.gather(1, torch.from_numpy(parts[0].labels)[:, None])
     assert (share >= 0.3 - 1e-6).all() and (share < 1).any()

@@ -1,16 +1,20 @@
 """tools/sync.py and tools/course.py on a small project of their own."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course import clean, settle
-from sync import SyncError, package_source, sync
+from course import find_data, tidy
+from sync import METADATA, SyncError, package_source, sync
 
 ROOT = Path(__file__).parents[1]
 SOURCE = """\
@@ -75,59 +79,138 @@ def test_setup_installs_the_extras_that_it_is_tagged_with(project):
 
 
 def test_sync_names_what_it_cannot_find(project):
-    assert package_source(project, "pkg.mod.N") == "N = 3"
     with pytest.raises(SyncError, match=r"pkg/mod\.py defines no g"):
         package_source(project, "pkg.mod.g")
     with pytest.raises(SyncError, match=r"there is no pkg/gone\.py"):
         package_source(project, "pkg.gone.f")
 
 
+def write_lesson(project, name, *sources):
+    """Write notebooks/<name>.ipynb with a title, a section and these code cells."""
+    cells = [new_markdown_cell("# T\n\n## 1. Divide"), *map(new_code_cell, sources)]
+    nbformat.write(new_notebook(cells=cells), project / "notebooks" / f"{name}.ipynb")
+
+
+def run_course(project, *options, **env):
+    command = [sys.executable, "tools/course.py", *options]
+    env = os.environ | env
+    return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
+
+
+def result(project, name):
+    """What a lesson's last cell wrote: (stream or type of output, text)."""
+    nb = nbformat.read(project / "build" / "course" / f"{name}.ipynb", as_version=4)
+    return [(out.get("name"), out.get("text")) for out in nb.cells[-1].outputs]
+
+
 @pytest.mark.parametrize(
-    ("written", "shown"),
+    ("name", "written", "shown"),
     [
-        ("plain\n\ntext\n", "plain\n\ntext\n"),
-        ("\r 0%|  |\r 50%|# |\r100%|##|\n", "100%|##|\n"),
-        ("\r 0%|  |\r100%|##|\r        \r", ""),
-        (
-            "\rout 0%\n\rin 50%\x1b[A\n\rin 99%\x1b[A\n\r      \x1b[A\rout 9%\n",
-            "out 9%\n",
-        ),
+        ("stdout", "plain\n\ntext \n", [("stdout", "plain\n\ntext\n")]),
+        ("stderr", "\r 0%|  |\r 50%|# |\r100%|##|\n", [("stdout", "100%|##|\n")]),
+        ("stderr", "\r 0%|  |\r100%|##|\r        \r", []),
+        ("stderr", "\r 9%| |\r    \rA: b\n\n  c\n", [("stderr", "A: b\n  c\n")]),
     ],
 )
-def test_settle(written, shown):
-    assert settle(written) == shown
+def test_tidy_shows_what_a_terminal_shows_in_the_end(name, written, shown):
+    """Written in one go, or letter by letter."""
+    for pieces in ([written], written):
+        outputs = [new_output("stream", name=name, text=text) for text in pieces]
+        nb = new_notebook(cells=[new_code_cell("x", outputs=outputs)])
+        tidy(nb, {})
+        assert [(out.name, out.text) for out in nb.cells[0].outputs] == shown
 
 
-def test_clean_leaves_what_belongs_into_git():
+def test_tidy_leaves_what_belongs_into_git():
     widget = "application/vnd.jupyter.widget-view+json"
     outputs = [
         new_output("stream", name="stderr", text="\r 0%| |"),
         new_output("stream", name="stdout", text="from /secret/data.zip\n"),
         new_output("stream", name="stderr", text="\r100%|#|\nUserWarning: mind\n"),
         new_output("display_data", {widget: {"model_id": "1"}}),
+        new_output("display_data", {widget: {}, "text/plain": "in /secret/data.zip"}),
+        new_output("stream", name="stdout", text="after it\n"),
     ]
-    cell = new_code_cell(
-        "x", outputs=outputs, metadata={"execution": {}, "tags": ["a"]}
-    )
-    nb = new_notebook(cells=[cell], metadata={"widgets": {}})
-    clean(nb, {"/secret/data.zip": "data.zip"})
-    assert [(out.name, out.text) for out in cell.outputs] == [
-        ("stdout", "100%|#|\n"),
-        ("stderr", "UserWarning: mind\n"),
-        ("stdout", "from data.zip\n"),
+    cells = [
+        new_code_cell("x", outputs=outputs, metadata={"execution": {}, "tags": ["a"]}),
+        new_markdown_cell("x", metadata={"editable": True}),
     ]
-    assert "widgets" not in nb.metadata and cell.metadata == {"tags": ["a"]}
+    nb = new_notebook(cells=cells, metadata={"widgets": {}})
+    tidy(nb, {"/secret/data.zip": "data.zip"})
+    nbformat.validate(nb)
+    shown = [out.get("text") or dict(out.data) for out in cells[0].outputs]
+    assert shown == [
+        "100%|#|\n",
+        "UserWarning: mind\n",
+        "from data.zip\n",
+        {"text/plain": "in data.zip"},
+        "after it\n",
+    ]
+    assert [out.get("name") for out in cells[0].outputs][:2] == ["stdout", "stderr"]
+    assert nb.metadata == METADATA
+    assert cells[0].metadata == {"tags": ["a"]} and cells[1].metadata == {}
 
 
 def test_course_goes_on_after_a_failure_and_names_it(project):
-    for name, code in {"01_look": "1 / 0", "02_on": "import os; os.getcwd()"}.items():
-        cells = [new_markdown_cell("# T\n\n## 1. Divide"), new_code_cell(code)]
-        nb = new_notebook(cells=cells)
-        nbformat.write(nb, project / "notebooks" / f"{name}.ipynb")
-    command = [sys.executable, "tools/course.py"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    write_lesson(project, "01_look", "", "1 / 0", "2 / 0")
+    write_lesson(project, "02_on", "import os; os.getcwd()")
+    done = run_course(project)
     assert done.returncode == 1
-    assert "FAILED: 01_look.ipynb, code cell 1, section “1. Divide”" in done.stderr
+    assert "FAILED: 01_look.ipynb, code cell 2, section “1. Divide”" in done.stderr
+    assert "ZeroDivisionError: division by zero" in done.stderr
     assert "1 of 2 notebooks ran through" in done.stdout
-    page = (project / "build" / "course" / "02_on.html").read_text()
+    page = (project / "build" / "course" / "02_on.html").read_text(encoding="utf-8")
     assert "notebooks" in page and str(project) not in page
+
+
+BARS = """\
+from tqdm.auto import tqdm
+for i in tqdm(range(2), desc="all", mininterval=0):
+    for _ in tqdm(range(3), desc="some", mininterval=0, leave=i == 0):
+        pass
+    tqdm.write("tell")
+    print("say")
+"""
+
+
+def test_course_on_drawn_faces_is_quick_and_keeps_bars_as_they_ended(project):
+    write_lesson(project, "01_look", BARS)
+    write_lesson(
+        project, "solutions/01_look", "import os; print(os.getenv('FER_PROFILE'))"
+    )
+    done = run_course(project, "notebooks/01", "solutions", FER_PROFILE="")
+    assert done.returncode == 0, done.stderr
+    (name, text), *others = result(project, "01_look")
+    assert name == "stdout" and not others
+    lines = [line.partition("|")[0] for line in text.splitlines()]
+    assert lines == ["some: 100%", "all: 100%", "tell", "say", "tell", "say"]
+    assert "FER_PROFILE=quick" in done.stdout and "set FER_DATA" in done.stdout
+    assert result(project, "solutions/01_look") == [("stdout", "quick\n")]
+
+
+def test_drawn_faces_leave_a_chosen_profile_alone_and_are_not_committed(monkeypatch):
+    monkeypatch.setenv("FER_PROFILE", "cpu")
+    monkeypatch.setenv("FER_DATA", "sample")
+    find_data(in_place=False)
+    assert os.environ["FER_PROFILE"] == "cpu"
+    with pytest.raises(SystemExit, match="set FER_DATA"):
+        find_data(in_place=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_course_stops_in_one_line_and_takes_the_kernel_along(project, number):
+    cell = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid()))"
+    write_lesson(project, "01_look", f"{cell}\ntime.sleep(300)")
+    command, pid = [sys.executable, "tools/course.py"], project / "notebooks" / "pid"
+    with subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE) as course:
+        while not (pid.exists() and pid.read_text()):
+            assert course.poll() is None
+            time.sleep(0.1)
+        kernel = psutil.Process(int(pid.read_text()))
+        course.send_signal(number)
+        errors = course.communicate(timeout=10)[1].decode()
+    assert course.returncode == 128 + number
+    bar, line = errors.splitlines()[-2:]
+    assert line == "stopped" and "0/1 cells" in bar, errors
+    assert "Traceback" not in errors
+    kernel.wait(10)

@@ -1,29 +1,25 @@
-"""Chromium for tests and screenshots: the system's own, else one Playwright keeps."""
+"""For tests and screenshots: the web service in a thread, and Chromium to open it."""
 
 import contextlib
 import shutil
+import threading
+import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Nothing but the page under test: no sandbox (root in containers), no calls home.
 FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
 def missing() -> str:
     """Return why no browser can be started, or an empty text."""
-    try:
-        import playwright  # noqa: F401
-    except ModuleNotFoundError:
+    if not find_spec("playwright"):
         return "Playwright is not installed: pip install playwright"
     return "" if find() else f"none of {', '.join(NAMES)} is installed"
 
@@ -32,9 +28,8 @@ def find() -> str:
     """Return the path of a Chromium, or an empty text."""
     from playwright.sync_api import sync_playwright
 
-    found = filter(None, map(shutil.which, NAMES))
-    if path := next(found, ""):
-        return path
+    if found := [path for path in map(shutil.which, NAMES) if path]:
+        return found[0]
     with sync_playwright() as playwright:
         path = playwright.chromium.executable_path
     return path if Path(path).exists() else ""
@@ -42,17 +37,30 @@ def find() -> str:
 
 @contextlib.contextmanager
 def chromium(camera: Path | None = None) -> Iterator:
-    """Yield a headless Playwright browser; `camera` (MJPEG file) plays as its webcam.
-
-    A single JPEG is a valid MJPEG of one frame; it repeats.
-    """
+    """Yield a headless browser; `camera` (MJPEG, or one JPEG) plays as its webcam."""
     from playwright.sync_api import sync_playwright
 
-    flags = [*FLAGS, *CAMERA]
-    if camera:
-        flags.append(f"--use-file-for-fake-video-capture={camera}")
-    path = find()
+    film = [f"--use-file-for-fake-video-capture={camera}"] if camera else []
+    path, flags = find(), [*FLAGS, *CAMERA, *film]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
         yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def running(app) -> Iterator[str]:
+    """Serve a web app from a thread on a free loopback port; yield its address."""
+    from fer_utils.apps.service.app import listen, server
+
+    runner = server(app)
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=runner.run, args=([listener],), daemon=True)
+        thread.start()
+        while not runner.started and thread.is_alive():
+            time.sleep(0.01)
+        try:
+            yield "http://{}:{}".format(*listener.getsockname())
+        finally:
+            runner.should_exit = True
+            thread.join()

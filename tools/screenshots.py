@@ -9,19 +9,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from browser import chromium
-from fer_utils.predict import Predictor
-from fer_utils.serve import create_app, running
+from browser import chromium, running
+from fer_utils.apps.service import create_app
+from fer_utils.photos import PORTRAIT, Predictor
 
 ROOT = Path(__file__).resolve().parents[1]
-PHOTO = ROOT / "data" / "photos" / "astronaut.jpg"
 SIZES = {"desk": (1280, 800), "phone": (390, 844)}
 
 
-def photograph(browser, url: str, folder: Path, size: str, scheme: str, photo: Path):
+def photograph(browser, url: str, folder: Path, size: str, scheme: str) -> None:
     """Save the page as it opens, with a photo on its way, and with the answer."""
-    width, height = SIZES[size]
-    viewport = {"width": width, "height": height}
+    viewport = dict(zip(("width", "height"), SIZES[size], strict=True))
     page = browser.new_page(viewport=viewport, color_scheme=scheme)
 
     def save(name: str) -> None:
@@ -37,7 +35,7 @@ def photograph(browser, url: str, folder: Path, size: str, scheme: str, photo: P
     save("page")
     held = []  # the request waits here while its picture is taken
     page.route("**/predict", lambda route: held.append(route))
-    page.set_input_files("#file", photo)
+    page.set_input_files("#file", PORTRAIT)
     page.wait_for_selector("#photo:visible")
     while not held:
         page.wait_for_timeout(20)
@@ -50,20 +48,17 @@ def photograph(browser, url: str, folder: Path, size: str, scheme: str, photo: P
 
 
 def main() -> None:
-    """Take the report's three pictures, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", type=Path, metavar="FOLDER")
-    parser.add_argument("--photo", type=Path, default=PHOTO)
     options = parser.parse_args()
     wanted = {ROOT / "report" / "images": ("desk", "light")}
     if options.all:
         views = [(size, scheme) for size in SIZES for scheme in ("light", "dark")]
         wanted = {options.all / "-".join(view): view for view in views}
-    app = create_app(Predictor.load())
-    with running(app) as url, chromium() as browser:
+    with running(create_app(Predictor.load())) as url, chromium() as browser:
         for folder, (size, scheme) in wanted.items():
             folder.mkdir(parents=True, exist_ok=True)
-            photograph(browser, url, folder, size, scheme, options.photo)
+            photograph(browser, url, folder, size, scheme)
             print(folder)
 
 

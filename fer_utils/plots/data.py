@@ -1,24 +1,24 @@
-"""Figures of images and of what is done to them before training."""
+"""Figures of images, and of what happens to them before training."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import rc_context
 
-from ..data import FER2013
-from ..readers import USAGES
-from .style import ACCENT, INK, SOFT, STYLE, Picture, colour, percent, picture
+from ..data import FER2013, USAGES
+from ..labels import class_colour
+from .style import ACCENT, INK, SOFT, STYLE, Picture, percent_tick, picture
 
 
 @rc_context(STYLE)
 def class_counts(data: FER2013) -> Picture:
-    """Bars: images of each class in each split, and every class's share."""
+    """Draw the number of images of each class, by split, and its share of all."""
     figure, ((bars, shares),) = picture(9, 3.6, 1, 2, width_ratios=[3, 2])
     present = [usage for usage in USAGES if usage in data.usage]
     counts = np.array([data.select(data.usage == u).counts() for u in present])
     place = np.arange(len(data.classes))
     for i, (usage, alpha) in enumerate(zip(present, (1, 0.65, 0.4), strict=False)):
-        colours = [colour(name) for name in data.classes]
+        colours = [class_colour(name) for name in data.classes]
         x = place + (i - (len(present) - 1) / 2) * 0.27
         drawn = bars.bar(x, counts[i], 0.26, color=colours, alpha=alpha, label=usage)
         if i == 0:
@@ -34,20 +34,20 @@ def class_counts(data: FER2013) -> Picture:
     portion = counts.sum(0) / counts.sum()
     order = portion.argsort()
     names = [data.classes[i] for i in order]
-    drawn = shares.barh(names, portion[order], color=[colour(n) for n in names])
+    drawn = shares.barh(names, portion[order], color=[class_colour(n) for n in names])
     shares.bar_label(drawn, [f"{p:.1%}" for p in portion[order]], padding=3)
     equal = shares.axvline(1 / len(names), color=INK, linestyle=":", linewidth=1)
     shares.legend([equal], ["equal shares"], loc="lower right")
     shares.set(title="Share of all images")
     shares.set_xlim(0, portion.max() * 1.2)
-    shares.xaxis.set_major_formatter(percent)
+    shares.xaxis.set_major_formatter(percent_tick)
     shares.grid(axis="y", visible=False)
     return figure
 
 
 @rc_context(STYLE)
 def emotions(data: FER2013, each: int = 8, seed: int = 0) -> Picture:
-    """A row of random examples for every class."""
+    """Draw a row of random examples for every class."""
     rng = np.random.default_rng(seed)
     height = 0.82 * len(data.classes)
     figure, axes = picture(0.85 * each + 1, height, len(data.classes), each)
@@ -69,7 +69,7 @@ def emotions(data: FER2013, each: int = 8, seed: int = 0) -> Picture:
 def faces(
     images: np.ndarray, titles: Sequence[str] = (), columns: int = 8, size: float = 1.1
 ) -> Picture:
-    """A grid of grey images [N,H,W], `size` inches each, a title above each."""
+    """Draw a grid of grey images [N,H,W], `size` inches each, with titles above."""
     rows = -(-len(images) // columns)
     high = size * (1.25 if len(titles) else 1.02)
     figure, axes = picture(size * columns, high * rows, rows, columns)
@@ -84,7 +84,7 @@ def faces(
 
 @rc_context(STYLE)
 def pixel_statistics(data: FER2013) -> Picture:
-    """All pixels as a histogram, and every image's mean and spread as a cloud."""
+    """Draw a histogram of all pixels, and a dot for each image's mean and spread."""
     figure, ((left, right),) = picture(9, 3.2, 1, 2)
     counts = np.bincount(data.images.ravel(), minlength=256)
     left.bar(np.arange(256), counts / counts.sum(), 1, color=ACCENT)
@@ -101,7 +101,7 @@ def pixel_statistics(data: FER2013) -> Picture:
 
 @rc_context(STYLE)
 def transformed_images(rows: dict[str, Sequence[np.ndarray]]) -> Picture:
-    """A named row for every transform, a column for every draw; grey images in 0..1."""
+    """Draw a row for every transform, a column for every draw; grey images in 0..1."""
     columns = max(map(len, rows.values()))
     size = (0.65 * columns + 1.3, 0.66 * len(rows))
     figure, axes = picture(*size, len(rows), columns)
@@ -117,7 +117,7 @@ def transformed_images(rows: dict[str, Sequence[np.ndarray]]) -> Picture:
 
 @rc_context(STYLE)
 def augmentation_throughput(rates: dict[str, float]) -> Picture:
-    """Bars: images a second of each way to augment, and how often the slowest."""
+    """Draw images per second of each way to augment, as multiples of the slowest."""
     figure, ((axis,),) = picture(8, 0.5 * len(rates) + 1)
     values, slowest = [*rates.values()], min(rates.values())
     drawn = axis.barh([*rates], values, color=[SOFT] * (len(rates) - 1) + [ACCENT])

@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from ..faces import Found, crop_faces
-from .style import ACCENT, SOFT, STYLE, Picture, colour, picture
+from ..labels import class_colour
+from ..photos import Found, crop_faces
+from .style import ACCENT, SOFT, STYLE, Picture, picture
 
 
 @rc_context(STYLE)
 def stock_image(image: Image.Image, found: Sequence[Found]) -> Picture:
-    """A photo with what the detector found: boxes, landmarks, confidences."""
+    """Draw a photo with the boxes, landmarks and confidences of its faces."""
     figure, ((axis,),) = picture(5, 5 * image.height / image.width)
     axis.imshow(image)
     axis.axis("off")
@@ -33,12 +34,12 @@ def stock_image(image: Image.Image, found: Sequence[Found]) -> Picture:
 def inference_process(
     image: Image.Image, face: Found, probabilities: dict[str, float]
 ) -> Picture:
-    """From a photo to an answer: box, upright crop, grey 48×48, seven bars."""
+    """Draw the way from a photo to an answer: box, upright crop, grey 48×48, bars."""
     figure, (axes,) = picture(12, 2.7, 1, 5, width_ratios=[1, 1, 1, 1, 1.25])
     figure.get_layout_engine().set(wspace=0.12)
     corners = np.reshape(face.box, (2, 2))
     near = corners.mean(0) + np.ptp(corners, axis=0).max() * np.array([[-0.8], [0.8]])
-    # In colour, crop by crop of each band.
+    # For a crop in colour, each band is cropped by itself.
     bands = image.convert("RGB").split()
     upright = np.stack([crop_faces(band, [face])[0] for band in bands], axis=-1)
     (grey,) = crop_faces(image, [face])
@@ -55,16 +56,16 @@ def inference_process(
         arrow = {"arrowstyle": "->", "color": SOFT, "linewidth": 1.5}
         ends = {"xycoords": right.transAxes, "textcoords": left.transAxes}
         left.annotate("", (0, 0.5), (1, 0.5), arrowprops=arrow, **ends)
-    _seven(axes[4], probabilities, "5 seven probabilities")
+    _bars(axes[4], probabilities, "5 seven probabilities")
     return figure
 
 
 @rc_context(STYLE)
-def answers(named: dict[str, dict[str, float]]) -> Picture:
-    """The bars of several answers side by side, on one scale, in the model's order."""
+def probability_bars(named: dict[str, dict[str, float]]) -> Picture:
+    """Draw the probabilities of several answers side by side, in the model's order."""
     figure, (axes,) = picture(3.1 * len(named), 2.4, 1, len(named), sharey=True)
     for axis, (title, probabilities) in zip(axes, named.items(), strict=True):
-        _seven(axis, probabilities, title)
+        _bars(axis, probabilities, title)
     return figure
 
 
@@ -74,9 +75,9 @@ def _box(axis: Axes, face: Found) -> None:
     axis.add_patch(Rectangle((left, top), *size, fill=False, color=ACCENT, lw=2))
 
 
-def _seven(axis: Axes, probabilities: dict[str, float], title: str) -> None:
+def _bars(axis: Axes, probabilities: dict[str, float], title: str) -> None:
     names, values = [*probabilities], [*probabilities.values()]
-    drawn = axis.barh(names, values, color=[colour(name) for name in names])
+    drawn = axis.barh(names, values, color=[class_colour(name) for name in names])
     axis.bar_label(drawn, [f"{value:.0%}" for value in values], padding=3, fontsize=8)
     axis.set(title=title, xlim=(0, 1.15), xticks=[])
     axis.set_ylim(len(names) - 0.4, -0.6)

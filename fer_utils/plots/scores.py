@@ -8,22 +8,21 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ..confidence import Calibration, Coverage
-from ..config import FerError
-from ..evaluation import Scores, interval, recorded
+from ..errors import FerError
+from ..evaluation import Scores, interval
+from ..evaluation.calibration import Calibration, Coverage
 from ..labels import COLOURS, EMOTIONS
-from ..run import Run
-from .style import ACCENT, INK, SOFT, STYLE, Picture, percent, picture
+from ..training import Run
+from .style import ACCENT, INK, SECOND, SOFT, STYLE, Picture, percent_tick, picture
 
-SECOND = "#D55E00"
 MARKS = {"official": "o", "course": "s", "csv": "^"}  # of the protocols
 
 
 @rc_context(STYLE)
 def confusion_matrix(scores: Scores, classes: Sequence[str] = EMOTIONS) -> Picture:
-    """Counts and rates side by side: a row is what it is, a column what was said."""
+    """Draw counts and rates side by side: rows are labels, columns are answers."""
     counts = np.array(scores.confusion)
-    # Divided by the row sums: of all images of a class, which share was called what.
+    # Divided by the row sums: which share of a class got which answer.
     rates = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure, ((left, right),) = picture(10.5, 4.8, 1, 2)
     texts = ([f"{c:,}" for c in counts.flat], [f"{r:.0%}" for r in rates.flat])
@@ -38,7 +37,7 @@ def confusion_matrix(scores: Scores, classes: Sequence[str] = EMOTIONS) -> Pictu
 def second_choices(
     counts: np.ndarray, classes: Sequence[str] = EMOTIONS, title: str = "Second choices"
 ) -> Picture:
-    """Rates of second guesses: a row is what it is, the diagonal right after all."""
+    """Draw rates of second guesses: rows are labels, the diagonal is right."""
     rates = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure, ((axis,),) = picture(5.4, 4.8)
     matrix(axis, rates, [f"{rate:.0%}" for rate in rates.flat], classes)
@@ -64,7 +63,7 @@ def matrix(axis: Axes, shades: np.ndarray, texts: Sequence[str], names) -> None:
 
 @rc_context(STYLE)
 def bars(shares: dict[str, float], title: str) -> Picture:
-    """Horizontal bars of shares 0..1, largest on top; expressions in their colours."""
+    """Draw bars of shares 0..1, the largest on top; expressions in their colours."""
     figure, ((axis,),) = picture(7, 0.36 * len(shares) + 0.9)
     names = sorted(shares, key=shares.get)
     values = [shares[name] for name in names]
@@ -72,14 +71,14 @@ def bars(shares: dict[str, float], title: str) -> Picture:
     drawn = axis.barh(names, values, color=colours)
     axis.bar_label(drawn, [f"{value:.1%}" for value in values], padding=3)
     axis.set(title=title, xlim=(0, max(values) * 1.12))
-    axis.xaxis.set_major_formatter(percent)
+    axis.xaxis.set_major_formatter(percent_tick)
     axis.grid(axis="y", visible=False)
     return figure
 
 
 @rc_context(STYLE)
 def calibration(curves: dict[str, Calibration]) -> Picture:
-    """Reliability diagrams: how often answers of a confidence are right, how many."""
+    """Draw how often answers of each confidence are right, and how many there are."""
     size = (3 * len(curves) + 0.7, 4.3)
     figure, axes = picture(
         *size, 2, len(curves), height_ratios=[3, 1], sharex=True, sharey="row"
@@ -97,22 +96,22 @@ def calibration(curves: dict[str, Calibration]) -> Picture:
         above.set(title=name, xlim=(0, 1.02), ylim=(0, 1.02))
         below.bar(curve.confidence, curve.count, 0.04, color=SOFT)
         below.set(xlabel="confidence")
-        below.xaxis.set_major_formatter(percent)
+        below.xaxis.set_major_formatter(percent_tick)
     axes[0, 0].set_ylabel("right")
     axes[1, 0].set_ylabel("answers")
-    axes[0, 0].yaxis.set_major_formatter(percent)
+    axes[0, 0].yaxis.set_major_formatter(percent_tick)
     axes[0, 0].legend(fontsize=8, loc="upper left")
     return figure
 
 
 @rc_context(STYLE)
 def coverage(curves: dict[str, Coverage], threshold: float | None = None) -> Picture:
-    """Share of faces answered against accuracy on these; `threshold` marks a choice."""
+    """Draw accuracy against the share of faces answered; `threshold` marks a choice."""
     figure, ((axis,),) = picture(6.4, 3.6)
     shades = cycle((ACCENT, SECOND, SOFT))
     for (name, curve), shade in zip(curves.items(), shades, strict=False):
-        few = curve.coverage >= 0.02  # the very first answers are a lottery
-        axis.plot(curve.coverage[few], curve.accuracy[few], color=shade, label=name)
+        drawn = curve.coverage >= 0.02  # the accuracy of few answers is mere chance
+        axis.plot(curve.coverage[drawn], curve.accuracy[drawn], color=shade, label=name)
         if threshold is None:
             continue
         place = np.searchsorted(-curve.threshold, -threshold, side="right") - 1
@@ -125,8 +124,8 @@ def coverage(curves: dict[str, Coverage], threshold: float | None = None) -> Pic
         )  # fmt: skip
     axis.set(title="Answer only when sure", xlim=(0, 1.02))
     axis.set(xlabel="share of faces answered", ylabel="right, of these")
-    axis.xaxis.set_major_formatter(percent)
-    axis.yaxis.set_major_formatter(percent)
+    axis.xaxis.set_major_formatter(percent_tick)
+    axis.yaxis.set_major_formatter(percent_tick)
     if len(curves) > 1:
         axis.legend()
     return figure
@@ -134,7 +133,7 @@ def coverage(curves: dict[str, Coverage], threshold: float | None = None) -> Pic
 
 @rc_context(STYLE)
 def clean_full(scores: dict[str, Scores | None]) -> Picture:
-    """Two dots a row: accuracy on all images and without copies; None: not run."""
+    """Draw accuracy on all images and without copies, row by row; None: not run."""
     figure, ((axis,),) = picture(7.5, 0.34 * len(scores) + 1.2)
     for shade, name in ((SOFT, "all images"), (ACCENT, "without copies")):
         axis.plot([], [], "o", color=shade, label=name)
@@ -158,13 +157,13 @@ def clean_full(scores: dict[str, Scores | None]) -> Picture:
 
 @rc_context(STYLE)
 def model_comparison(runs: dict[str, Run | None], part: str = "val") -> Picture:
-    """Accuracy of each run on `part`, best on top, with 95 % interval, and its price.
+    """Draw each run's accuracy on `part`, best on top, 95 % interval, training time.
 
     Small grey dots leave out copies of training images. Protocols differ in what they
-    train and score on, so each has its mark. Runs without a score of that part, and
+    train and score on, so each has its own mark. Runs without a score of that part, and
     None, come last, as not run.
     """
-    found = {name: run and recorded(run, part) for name, run in runs.items()}
+    found = {name: run and run.scores(part) for name, run in runs.items()}
     key = {name: one.accuracy if one else -1 for name, one in found.items()}
     order = sorted(found, key=lambda name: -key[name])
     figure, ((left, right),) = picture(
@@ -183,7 +182,7 @@ def model_comparison(runs: dict[str, Run | None], part: str = "val") -> Picture:
         left.plot(bounds, [row, row], color=ACCENT, linewidth=2)
         left.plot(one.accuracy, row, MARKS[run.recipe.protocol], color=ACCENT)
         left.plot((one.clean or one).accuracy, row, ".", color=SOFT)
-        seconds = run.record["seconds"]
+        seconds = run.record.seconds
         right.barh(row, seconds, color=SOFT)
         text = f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"
         right.annotate(
@@ -203,7 +202,7 @@ def model_comparison(runs: dict[str, Run | None], part: str = "val") -> Picture:
 
 
 def _not_run(axis: Axes, row: int) -> None:
-    """Say in an empty row that there is no record to draw."""
+    """Write into an empty row that there is no record to draw."""
     place = axis.get_yaxis_transform()  # x as a share of the width, y in rows
     axis.text(0.02, row, "not run", color=SOFT, va="center", transform=place)
 
@@ -213,12 +212,12 @@ def _named_rows(axis: Axes, names: Sequence[str], title: str) -> None:
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.set_title(title)
     axis.margins(x=0.12)
-    axis.xaxis.set_major_formatter(percent)
+    axis.xaxis.set_major_formatter(percent_tick)
 
 
 @rc_context(STYLE)
 def best_of(gains: dict[str, np.ndarray]) -> Picture:
-    """What picking the best of 1, 2, … equally good epochs adds to the score, 0..1."""
+    """Draw how much choosing the best of 1, 2, … equal epochs adds to a score, 0..1."""
     figure, ((axis,),) = picture(6.4, 3.4)
     for (name, gain), alpha in zip(
         gains.items(), np.linspace(1, 0.3, len(gains)), strict=True
@@ -239,13 +238,13 @@ def spread(
     title: str,
     lines: dict[str, float] | None = None,
 ) -> Picture:
-    """A row a recipe: a small dot a seed, the mean, ± one standard deviation.
+    """Draw a row for each recipe: a dot for each seed, mean ± standard deviation.
 
-    `values` and `lines`, which stand upright with a name, are shares 0..1. A row
-    without values is not run; one of a single value has no deviation to show.
+    `values` and `lines`, named upright lines, are shares 0..1. A row without values is
+    marked as not run; a single value has no deviation to show.
     """
     if not values:
-        raise FerError("spread: no rows to draw; give a recipe [] if it is not run")
+        raise FerError("no rows to draw: name at least one, [] if it is not run")
     figure, ((axis,),) = picture(8, 0.34 * len(values) + 1.2)
     for row, found in enumerate(map(np.asarray, values.values())):
         if not len(found):
@@ -272,7 +271,7 @@ def spread(
         )  # fmt: skip
     _named_rows(axis, [*values], title)
     axis.xaxis.set_major_locator(MaxNLocator(6))
-    axis.xaxis.set_major_formatter(percent)
+    axis.xaxis.set_major_formatter(percent_tick)
     if not any(map(len, values.values())):
         axis.set_xticks([])
     return figure
@@ -280,9 +279,9 @@ def spread(
 
 @rc_context(STYLE)
 def columns(panels: dict[str, Sequence[float]], xlabel: str = "") -> Picture:
-    """Upright bars, a panel for each title, all on one scale, counted from 1 on."""
+    """Draw upright bars at 1, 2, 3, …, a panel for each title, all on one scale."""
     if not panels:
-        raise FerError("columns: no panel to draw; give at least one title and values")
+        raise FerError("no panel to draw: give at least one title and its values")
     figure, (axes,) = picture(3.4 * len(panels), 2.8, 1, len(panels), sharey=True)
     for axis, (title, values) in zip(axes, panels.items(), strict=True):
         axis.bar(range(1, len(values) + 1), values, color=ACCENT)

@@ -1,17 +1,19 @@
-"""One look for every figure, and a figure that shows itself small in a notebook."""
+"""One style for every figure, and a figure that shows itself small in a notebook."""
 
 import io
 
 import numpy as np
-from cycler import cycler
+from matplotlib import cycler
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from ..labels import COLOURS
 
-INK, SOFT, ACCENT = "#222222", "#8A8A8A", "#0072B2"
-# Okabe-Ito again, for lines that stand for no expression.
-LINES = (ACCENT, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
+INK, SOFT, ACCENT, SECOND = "#222222", "#8A8A8A", "#0072B2", "#D55E00"
+# The same palette as that of the expressions, for lines of other meaning.
+LINES = (ACCENT, SECOND, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
 STYLE = {
     "axes.prop_cycle": cycler(color=LINES),
     "font.size": 10,
@@ -37,19 +39,30 @@ class Picture(Figure):
     """A matplotlib figure that a notebook shows as PNG, the same bytes every time."""
 
     def _repr_png_(self) -> bytes:
+        return self.png(dpi=80, colours=128)  # a notebook full of faces: under 300 KB
+
+    def png(self, dpi: int, colours: int = 256) -> bytes:
+        """Return a small PNG file, without date or version: same figure, same bytes."""
         drawn, small = io.BytesIO(), io.BytesIO()
-        self.savefig(drawn, format="png", dpi=80)
-        # Fewer shades keep a notebook full of faces under 300 KB.
-        image = Image.open(drawn).convert("RGB")
-        if np.ptp(np.asarray(image), axis=2).max() == 0:
-            image = image.convert("L").point(
-                lambda grey: round(grey / 4.05) * 255 // 63
-            )
-        else:
-            # MAXCOVERAGE keeps the colours of small marks true.
-            image = image.quantize(128, Image.Quantize.MAXCOVERAGE, kmeans=1)
-        image.save(small, "PNG", optimize=True)
+        self.savefig(drawn, format="png", dpi=dpi, metadata={"Software": None})
+        image = few_colours(Image.open(drawn).convert("RGB"), colours)
+        image.save(small, "PNG", optimize=True, dpi=(dpi, dpi))
         return small.getvalue()
+
+
+def few_colours(image: Image.Image, colours: int = 256) -> Image.Image:
+    """Return an RGB image with so few colours, or with 64 greys if it has no others.
+
+    White and the colours of the expressions stay as they are, even in small marks.
+    """
+    if np.ptp(np.asarray(image), axis=2).max() == 0:
+        return image.convert("L").point(lambda grey: round(grey / 4.05) * 255 // 63)
+    kept = ("#FFFFFF", *COLOURS.values())
+    own = [int(colour[i : i + 2], 16) for colour in kept for i in (1, 3, 5)]
+    found = image.quantize(colours - len(kept)).getpalette()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(found + own)
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def picture(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs):
@@ -58,11 +71,11 @@ def picture(width: float, height: float, rows: int = 1, columns: int = 1, **kwar
     return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
 
 
-def colour(name: str) -> str:
-    """The colour of a class; a merged one takes its first expression's."""
-    return COLOURS[name.split("+")[0]]
+def whole_numbers(axis: Axes) -> None:
+    """Give the x axis no ticks between whole numbers, such as epochs."""
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def percent(share: float, _position: int | None = None) -> str:
-    """A tick's label, with as many digits as it takes: 62.5% is not 62%."""
+def percent_tick(share: float, _position: int | None = None) -> str:
+    """Return a tick's label with as many digits as it needs: 62.5%, not 62%."""
     return f"{100 * share:.4g}%"

@@ -1,0 +1,5 @@
+"""`python -m fer_utils` is the command `fer`."""
+
+from .apps.cli import main
+
+main()

@@ -1,0 +1,181 @@
+"""The command line `fer`: data, training, evaluation, prediction, service."""
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Exit, Option, Typer
+
+from ..device import profile
+from ..errors import FerError, missing
+
+app = Typer(
+    help="Facial expression recognition on FER2013.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+SOURCES = "Folder, CSV, archive, 'kaggle' or 'sample'; else FER_DATA, Kaggle or sample."
+Data = Annotated[str | None, Option(help=SOURCES)]
+WEIGHTS = "A weights file or a run's folder; else the shipped weights."
+Weights = Annotated[str | None, Option(help=WEIGHTS)]
+
+
+@app.command("data")
+def show_data(data: Data = None) -> None:
+    """Find and decode FER2013; say what is in it and what is wrong with it."""
+    from ..data import USAGES, load_fer2013
+    from ..labels import EMOTIONS
+
+    images = load_fer2013(data)
+    print(images)
+    print(f"\n{'':12}" + "".join(f"{name:>10}" for name in EMOTIONS))
+    for usage in USAGES:
+        counts = images.select(images.usage == usage).counts()
+        print(f"{usage:12}" + "".join(f"{count:>10,}" for count in counts))
+    audit = images.audit()
+    copies = ", ".join(f"{count:,} in {usage}" for usage, count in audit.copies.items())
+    print(f"\nredundant copies: {audit.redundant:,}")
+    print(f"also in Training: {copies}")
+    print(f"identical images with different labels: {audit.conflicting:,} groups")
+    print(f"images of a single grey value: {audit.blank:,}")
+
+
+@app.command()
+def recipes() -> None:
+    """List the named recipes and say what each is for."""
+    from ..training import recipe, recipe_names
+
+    for name in recipe_names():
+        print(f"{name:20} {recipe(name).why}")
+
+
+def parse_settings(settings: list[str]) -> dict[str, object]:
+    """Read `key=value` texts; values as in TOML, plain words as text."""
+    values = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise FerError(f"--set {setting!r}: expected key=value, as in lr=0.002")
+        try:
+            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = text.strip()
+    return values
+
+
+@app.command()
+def train(
+    name: Annotated[str, Argument(metavar="RECIPE", help="See 'fer recipes'.")],
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe."),
+    ] = None,
+    data: Data = None,
+    folder: Annotated[Path | None, Option(help="Else runs/RECIPE-seedSEED.")] = None,
+    again: Annotated[bool, Option("--again", help="Start over.")] = False,
+    test: Annotated[bool, Option(help="Score the test part, at the end.")] = True,
+) -> None:
+    """Train a recipe; a stopped training goes on, a finished one is only scored."""
+    from ..data import load_fer2013
+    from ..training import recipe, train
+
+    chosen = recipe(name, **parse_settings(settings or []))
+    images = load_fer2013(data)
+    print(f"{images}\nrecipe {name}, profile {profile()}: {chosen.why}")
+    parts = chosen.split(images)
+    try:
+        run = train(chosen, parts.train, parts.val, folder, again)
+    except KeyboardInterrupt:
+        again = "the same command without --again goes on from here"
+        print(f"\nfer: stopped; {again}", file=sys.stderr)
+        raise Exit(130) from None
+    if os.environ.get("RANK", "0") != "0":  # torchrun: the first process goes on
+        return
+    print(f"{run}, {run.record.took}; kept epoch {run.best['epoch']}")
+    for part in ("val", "test") if test else ("val",):
+        print(f"{part:5} {run.scores(part) or run.evaluate(images, part)}")
+    print(f"kept in {run.folder}")
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, Argument(metavar="RUN", help="A run's folder.")],
+    data: Data = None,
+    part: Annotated[str, Option(help="val, or test when all is decided.")] = "val",
+    views: Annotated[int, Option(help="Views of each face: 1, 2 or 6.")] = 2,
+) -> None:
+    """Score a run and keep the scores in its record."""
+    from ..data import load_fer2013
+    from ..training import Run
+
+    scores = Run.load(folder).evaluate(load_fer2013(data), part, views)
+    print(f"{part:5} {scores}")
+    print(f"\n{'':14}precision  recall      f1  images")
+    for name, row in scores.per_class.items():
+        shares = f"{row['precision']:9.3f}{row['recall']:8.3f}{row['f1']:8.3f}"
+        print(f"{name:14}{shares}{row['support']:8,}")
+
+
+@app.command()
+def predict(
+    photos: Annotated[
+        list[str], Argument(metavar="PHOTO", help="Photos, folders, http(s) addresses.")
+    ],
+    json: Annotated[bool, Option("--json", help="A line of JSON a photo.")] = False,
+    csv: Annotated[bool, Option("--csv", help="A line of CSV a face.")] = False,
+    annotate: Annotated[
+        Path | None, Option(metavar="OUT", help="Folder for drawn copies.")
+    ] = None,
+    views: Annotated[int | None, Option(help="Views of a face: 1, 2 or 6.")] = None,
+    cropped: Annotated[bool, Option("--cropped", help="A photo is a face.")] = False,
+    unsure_below: Annotated[
+        float, Option(min=0, max=1, help="Less confidence is called 'unsure'.")
+    ] = 0.0,
+    weights: Weights = None,
+) -> None:
+    """Find the faces in photos and name the expression that each shows.
+
+    A photo that cannot be used is named on stderr and skipped; the exit code is then 1.
+    """
+    from ..photos import Predictor
+    from .predict_files import predict_all
+
+    if json and csv:
+        raise FerError("--json and --csv exclude each other; choose one of them")
+    style = "json" if json else "csv" if csv else "text"
+    options = dict(views=views, assume_cropped=cropped, abstain_below=unsure_below)
+    if predict_all(Predictor.load(weights), photos, style, annotate, **options):
+        raise Exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, Option(help="0.0.0.0 lets other machines reach it; there is no login.")
+    ] = "127.0.0.1",
+    port: Annotated[int, Option(help="0 takes any free port.")] = 8000,
+    allow_urls: Annotated[
+        bool, Option("--allow-urls", help="Also read photos by their address.")
+    ] = False,
+    weights: Weights = None,
+) -> None:
+    """Serve the web page and the REST API; needs the extra 'serve'."""
+    try:
+        from .service import serve
+    except ImportError as error:
+        raise missing("'fer serve'", "serve", error) from None
+    serve(host, port, allow_urls, weights)
+
+
+def main() -> None:
+    """Run `fer`; a problem the user can solve is one line on stderr and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):  # an ASCII terminal gets ? for ·
+        stream.reconfigure(errors="replace")
+    try:
+        app()
+    except (FerError, OSError) as error:
+        print(f"fer: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,134 @@
+"""`fer predict`: photo after photo, reported as text, JSON or CSV, or drawn."""
+
+import csv
+import io
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+
+from tqdm.auto import tqdm
+
+from ..errors import FerError, PhotoError
+from ..files import write_atomic
+from ..photos import Face, Predictor, annotate, open_photo
+
+# What is taken from a folder: formats that can be read, and other photos, so that they
+# are reported instead of left out in silence.
+READ = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
+NOT_READ = {".heic", ".heif", ".avif", ".tif", ".tiff"}
+HEADER = ["photo", "face", "left", "top", "right", "bottom", "emotion", "confidence"]
+
+
+def predict_all(
+    predictor: Predictor,
+    sources: list[str],
+    style: str = "text",
+    out: Path | None = None,
+    **options,
+) -> int:
+    """Report the faces of photos, folders and addresses; return how many failed.
+
+    `style`: `text`, `json` (one object a line) or `csv` (one face a line). A photo that
+    cannot be used is named on stderr and skipped. `out`: a folder for annotated copies.
+    `options` go to `predict`.
+    """
+    photos = find_photos(sources, out)
+    taken = {Path(name).resolve() for name, _ in photos}
+    failed = 0
+    table = csv.writer(SimpleNamespace(write=lambda line: tqdm.write(line, end="")))
+    header = [*HEADER, *predictor.model.classes]
+    if style == "csv":
+        table.writerow(header)
+    # None: a bar on a terminal only, since it would clutter a log file.
+    hidden = True if len(photos) == 1 else None
+    for name, relative in tqdm(photos, unit="photo", disable=hidden, leave=False):
+        try:
+            image = open_photo(name)
+            faces = predictor.predict(image, **options)
+        except PhotoError as error:
+            failed += 1
+            tqdm.write(f"fer: {error}", file=sys.stderr)
+            continue
+        if style == "csv":
+            table.writerows(csv_rows(name, faces, len(header)))
+        elif style == "json":
+            tqdm.write(json.dumps({"photo": name, "faces": [*map(asdict, faces)]}))
+        else:
+            tqdm.write(as_text(name, faces))
+        if out:
+            drawn = io.BytesIO()
+            annotate(image, faces).save(drawn, "JPEG", quality=90)
+            target = free_name(out / relative.with_suffix(".jpg"), taken)
+            write_atomic(target, drawn.getbuffer())
+    if failed:
+        tqdm.write(f"fer: {failed} of {len(photos)} skipped", file=sys.stderr)
+    return failed
+
+
+def find_photos(sources: list[str], out: Path | None = None) -> list[tuple[str, Path]]:
+    """Return (what to open, where its copy goes within the folder for copies).
+
+    Folders are searched with all folders inside them, except `out`: its copies are not
+    photos to read.
+    """
+
+    def among_copies(path: Path) -> bool:
+        return out is not None and path.resolve().is_relative_to(out.resolve())
+
+    photos = []
+    for source in sources:
+        folder = Path(source)
+        if not folder.is_dir():
+            name = Path(source.partition("?")[0]).name or "photo"
+            photos.append((source, Path(name)))
+            continue
+        if among_copies(folder):
+            why = f"the copies would lie among the photos of {source}"
+            raise FerError(f"{out}: {why}; name another folder for them")
+        inside = [
+            (str(path), path.relative_to(folder))
+            for path in sorted(folder.rglob("*"))
+            if path.suffix.lower() in READ | NOT_READ
+            and not path.name.startswith(".")
+            and not among_copies(path)
+        ]
+        if not inside:
+            raise FerError(f"{source}: there are no photos in this folder")
+        photos += inside
+    return photos
+
+
+def free_name(target: Path, taken: set[Path]) -> Path:
+    """Return `target`, numbered if it is a photo of this call or one of its copies."""
+    number, first = 1, target
+    while target.resolve() in taken:
+        number += 1
+        target = first.with_stem(f"{first.stem}-{number}")
+    taken.add(target.resolve())
+    return target
+
+
+def as_text(name: str, faces: list[Face]) -> str:
+    """Return the faces of a photo as lines of text, three classes for each."""
+    count = {0: "no face found", 1: "1 face"}.get(len(faces), f"{len(faces)} faces")
+    lines = [f"{name}: {count}"]
+    for number, face in enumerate(faces, 1):
+        likely = sorted(face.probabilities.items(), key=lambda kv: -kv[1])[:3]
+        shares = ", ".join(f"{name} {chance:.0%}" for name, chance in likely)
+        doubt = "" if face.emotion == likely[0][0] else f"{face.emotion}: "
+        box = "({}, {} to {}, {})".format(*face.box)
+        lines.append(f"  {number}  {doubt}{shares}  {box}")
+    return "\n".join(lines)
+
+
+def csv_rows(name: str, faces: list[Face], columns: int) -> list[list]:
+    """Return a row for each face; of a photo without one, a row of empty cells."""
+    if not faces:
+        return [[name, 0] + [""] * (columns - 2)]
+    return [
+        [name, number, *face.box, face.emotion]
+        + [f"{p:.4f}" for p in (face.confidence, *face.probabilities.values())]
+        for number, face in enumerate(faces, 1)
+    ]

@@ -1,0 +1,3 @@
+"""The REST service and its page."""
+
+from .app import create_app, serve

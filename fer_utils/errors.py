@@ -1,0 +1,28 @@
+"""The one kind of error that users meet; its message says what to do next."""
+
+
+class FerError(ValueError):
+    """A problem the user can solve; the message says what was wrong and what to do."""
+
+
+class PhotoError(FerError):
+    """A photo that cannot be used; `kind` says why, for programs.
+
+    `unsupported` (not a photo, or not an accepted format), `broken`, `empty`, `missing`
+    (no such file), `too_large` (bytes or pixels), `too_small`, `url` (no download).
+    """
+
+    def __init__(self, message: str, kind: str = "broken"):
+        super().__init__(message)
+        self.kind = kind
+
+
+def missing(what: str, extra: str, error: ImportError) -> FerError:
+    """Return the error that names a missing package and the extra that brings it."""
+    return FerError(f"{what} needs more ({error}): pip install 'fer-utils[{extra}]'")
+
+
+def reason(error: Exception) -> str:
+    """Return what another library's error says, short enough to quote in ours."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].split(". ")[0][:200]

@@ -1,0 +1,6 @@
+"""From a photo to an answer: open, find faces, crop, name the expression, draw."""
+
+from .annotate import annotate
+from .detect import Found, crop_faces, find_faces, whole_face
+from .open import ACCEPTED, PORTRAIT, Photo, open_photo
+from .predictor import Face, Predictor

@@ -1,0 +1,126 @@
+"""`Predictor`: a photo in, its faces with probabilities of each expression out."""
+
+import math
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..device import one_thread
+from ..errors import FerError, PhotoError, reason
+from ..evaluation.calibration import apply_temperature
+from ..evaluation.tta import check_views, predict_probabilities
+from ..labels import UNSURE
+from ..models import Recognizer, load_model
+from .detect import SIZE, crop_faces, find_faces, whole_face
+from .open import Photo, open_photo
+
+# So few views of faces gain little from a second thread, and lose much by it if PyTorch
+# was imported first, and spins (see `device`), while another program is busy.
+HANDFUL = 16
+LEAST_SIDE = 16  # pixels; a smaller face shows no expression
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face and the expression that it shows to a viewer."""
+
+    box: tuple[int, int, int, int]  # left, top, right, bottom: pixels, upright photo
+    probabilities: dict[str, float]  # of all classes, in the model's order; sum 1
+    emotion: str  # the likeliest class, or "unsure"
+    confidence: float  # its probability
+
+
+class Predictor:
+    """Finds the faces in photos and names their expressions.
+
+    Several threads may use one predictor, and so may processes that were forked after
+    it was loaded. `views` and `temperature` come with the weights: how many views of
+    each face their scores were measured with, and what makes the confidence mean what
+    it says, fitted on validation images (Guo et al., 2017, arXiv:1706.04599).
+    """
+
+    def __init__(self, model: Recognizer):
+        self.model = model.eval().to(memory_format=torch.channels_last)
+        header = getattr(model, "metadata", {})
+        try:  # a file of unknown origin may say anything
+            self.model_name = str(header.get("recipe", {}).get("name", model.name))
+            self.temperature = float(header.get("temperature", 1.0))
+            if not 0 < self.temperature < math.inf:
+                raise ValueError(f"temperature {self.temperature}")
+        except (AttributeError, TypeError, ValueError) as error:
+            why = f"the weights have a damaged header ({reason(error)})"
+            raise FerError(f"{why}; use others") from None
+        self.views = header.get("views", 2)
+        check_views(self.views)
+
+    def __repr__(self) -> str:
+        return f"Predictor({self.model_name}: {', '.join(self.model.classes)})"
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None) -> "Predictor":
+        """Load a `.safetensors` file or a run's folder; None: the shipped weights.
+
+        Raises `FerError` if there are none, or they are damaged.
+        """
+        if weights is None:
+            return cls(load_model())
+        path = Path(weights)
+        return cls(load_model(path / "model.safetensors" if path.is_dir() else path))
+
+    def predict(
+        self,
+        photo: Photo | list[Photo],
+        views: int | None = None,
+        assume_cropped: bool = False,
+        abstain_below: float = 0.0,
+    ) -> list[Face] | list[list[Face]]:
+        """Return the faces of a photo, largest first; of a list of photos, a list each.
+
+        `photo`: anything that `open_photo` takes. `views`: 1, 2 or 6 of each face,
+        averaged (`tta_views`); None: as many as the weights say; 1 is the fastest.
+        `assume_cropped`: the whole photo is one face, so none is searched for. A face
+        whose confidence is under `abstain_below` is called "unsure". Raises
+        `PhotoError`.
+        """
+        several = isinstance(photo, list | tuple)
+        photos = photo if several else [photo]
+        # One after the other: only their crops stay in memory.
+        cut = [_cut(open_photo(each), assume_cropped) for each in photos]
+        crops = [crop for faces in cut for _, crop in faces]
+        stack = np.array(crops, np.uint8).reshape(-1, SIZE, SIZE)
+        rows = iter(self.probabilities(stack, views).tolist())
+        answers = [
+            [self._face(box, next(rows), abstain_below) for box, _ in faces]
+            for faces in cut
+        ]
+        return answers if several else answers[0]
+
+    def probabilities(self, crops: np.ndarray, views: int | None = None) -> np.ndarray:
+        """Return float32 [N,classes] for face crops uint8 [N,48,48]."""
+        views = self.views if views is None else views
+        check_views(views)
+        few = len(crops) * views <= HANDFUL
+        with one_thread() if few else nullcontext():
+            found = predict_probabilities(self.model, crops, views)
+        return apply_temperature(found, self.temperature).astype(np.float32)
+
+    def _face(self, box, chances: list[float], abstain_below: float) -> Face:
+        table = dict(zip(self.model.classes, chances, strict=True))
+        best = max(table, key=table.get)
+        emotion = best if table[best] >= abstain_below else UNSURE
+        return Face(box, table, emotion, table[best])
+
+
+def _cut(image, assume_cropped: bool) -> list[tuple[tuple, np.ndarray]]:
+    """Return box and crop, uint8 [48,48], of each face in an upright photo."""
+    if not assume_cropped:
+        found = find_faces(image)
+        crops = crop_faces(image, found)
+        return [(face.box, crop) for face, crop in zip(found, crops, strict=True)]
+    if min(image.size) < LEAST_SIDE:
+        why = f"{image.width}×{image.height} pixels are too small for a face"
+        raise PhotoError(f"{why}; it needs {LEAST_SIDE} each way", "too_small")
+    return [((0, 0, *image.size), whole_face(image))]

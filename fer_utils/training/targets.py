@@ -1,0 +1,73 @@
+"""What a training learns: FER2013's labels, FER+ votes, or its teachers' answers."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config import config
+from ..data import FER2013, vote_shares
+from ..errors import FerError
+from ..evaluation import predict_probabilities
+from ..models import Recognizer, load_model
+from .recipes import Recipe
+from .runs import Run
+
+
+def training_targets(recipe: Recipe, train: FER2013, device: torch.device) -> Tensor:
+    """Return int64 labels [N], or float32 shares [N,classes] that sum to one.
+
+    `labels = "fer+"` takes the shares of people's votes; `teacher` blends in the
+    probabilities that earlier runs give (Hinton et al., 2015, arXiv:1503.02531).
+    """
+    if recipe.labels == "fer" and not recipe.teacher:
+        return torch.from_numpy(train.labels).to(device)
+    shares = np.eye(len(train.classes), dtype=np.float32)[train.labels]
+    if recipe.labels == "fer+":
+        shares = vote_shares(train)
+    if recipe.teacher:
+        weight = recipe.teacher_weight
+        taught = teacher_probabilities(recipe, train, device)
+        shares = (1 - weight) * shares + weight * taught
+    return torch.from_numpy(shares.astype(np.float32)).to(device)
+
+
+def teacher_probabilities(
+    recipe: Recipe, train: FER2013, device: torch.device
+) -> np.ndarray:
+    """Return float32 [N,classes]: the mean probabilities of the recipe's teachers."""
+    names = [name.strip() for name in recipe.teacher.split(",")]
+    teachers = [(name, earlier_model(name, recipe.seed)) for name in names]
+    for name, model in teachers:
+        if model.classes != train.classes:
+            raise FerError(
+                f"{recipe.name}: the teacher {name} knows the classes "
+                f"{', '.join(model.classes)}, the data {', '.join(train.classes)}; use "
+                "a teacher of the same classes"
+            )
+    found = [
+        predict_probabilities(model.to(device), train.images, progress=True)
+        for _, model in teachers
+    ]
+    return np.mean(found, axis=0)
+
+
+def earlier_model(name: str, seed: int) -> Recognizer:
+    """Return the network that `start` or `teacher` names: "shipped", or a run's."""
+    if name == "shipped":
+        return load_model()
+    folder = find_run(name, seed)
+    if not folder.exists():
+        raise FerError(
+            f"{folder}: no run there, and the recipe needs the run of {name}; train "
+            f"that recipe first (fer train {name.partition('-seed')[0]})"
+        )
+    return Run.load(folder).model
+
+
+def find_run(name: str, seed: int) -> Path:
+    """Return the folder of a run: `name` itself, or the recipe's run of this seed."""
+    # wide-cnn-seed2 names the run of one seed, whatever the seed here is.
+    own = config.runs / (name if "-seed" in name else f"{name}-seed{seed}")
+    return next((p for p in (Path(name), config.runs / name) if p.is_dir()), own)

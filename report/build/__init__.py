@@ -1,0 +1,1 @@
+"""Run records → figures, tables and the written report: `python -m report.build`."""

@@ -1,0 +1,140 @@
+"""What the report is made of: run records, others' figures, counts of the data, bench.
+
+Ours come from `report/runs/`, others' from `report/references.toml`, what FER2013 is
+from `report/data.json`. What is missing raises `NotRun`, which the figure or the cell
+of a table that needs it turns into *not run*; what is damaged is named.
+"""
+
+import json
+import logging
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_utils.data import FER2013, PROTOCOLS, USAGES, VOTES, read_votes
+from fer_utils.errors import FerError, reason
+from fer_utils.files import write_atomic
+from fer_utils.labels import EMOTIONS
+from fer_utils.training import Run, recipe_names
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_RUN = "*not run*"
+# It reports the font cache that it makes when first used on a machine.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
+
+class NotRun(Exception):
+    """Something is not on record; the message names it."""
+
+
+def or_not_run(function: Callable[..., str]) -> Callable[..., str]:
+    """Let a function that returns a text return *not run* where a record is missing."""
+
+    def shown(*args, **kwargs) -> str:
+        try:
+            return function(*args, **kwargs)
+        except NotRun:
+            return NOT_RUN
+
+    return shown
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the report states, read and checked."""
+
+    runs: list[Run]
+    references: dict[str, Any]
+    data: dict[str, Any]
+    bench: dict[str, Any]
+
+    def seeds(self, name: str, profile: str = "") -> list[Run]:
+        """The finished runs of a recipe, by seed; of one profile, if it is named."""
+        runs = [run for run in self.runs if run.recipe.name == name]
+        runs = [run for run in runs if profile in ("", run.record.profile)]
+        return sorted(runs, key=lambda run: run.recipe.seed)
+
+    def find(self, name: str, prefer: str = "cpu") -> Run | None:
+        """A recipe's run, of this profile if it can be; first that of the bare name."""
+        found = self.seeds(name, prefer) or self.seeds(name)
+        return next((r for r in found if r.folder.name == name), *found[:1] or [None])
+
+    def run(self, name: str, prefer: str = "cpu") -> Run:
+        """As `find`, but raises `NotRun` where there is none."""
+        if run := self.find(name, prefer):
+            return run
+        raise NotRun(name)
+
+    def bench_row(self, start: str) -> dict[str, Any]:
+        """The first row of the bench whose name starts so; `NotRun` without one."""
+        for row in self.bench.get("rows", []):
+            if row["what"].startswith(start):
+                return row
+        raise NotRun("`make bench`")
+
+    def names(self) -> list[str]:
+        """Recipes on record or in recipes.toml, in the order of the file."""
+        known = recipe_names()
+        return known + sorted({run.recipe.name for run in self.runs} - set(known))
+
+
+def read_facts(root: Path = ROOT) -> Facts:
+    """Read everything under `root`/report; `FerError` names a file that is damaged."""
+    report = root / "report"
+    runs = [Run.load(path.parent) for path in sorted(report.glob("runs/*/run.json"))]
+    bench = report / "runs" / "bench.json"
+    return Facts(
+        [run for run in runs if run.finished],
+        _read(report / "references.toml", tomllib.loads),
+        _read(report / "data.json", json.loads),
+        _read(bench, json.loads) if bench.exists() else {},
+    )
+
+
+def _read(path: Path, parse: Callable[[str], dict]) -> dict:
+    try:
+        return parse(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise FerError(f"{path}: cannot be read ({reason(error)})") from None
+
+
+def keep_data(data: FER2013, path: Path) -> None:
+    """Write what the report says of FER2013 itself: counts, copies, agreement."""
+    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    kept = {
+        "source": data.source,
+        "counts": {u: data.select(data.usage == u).counts().tolist() for u in USAGES},
+        "audit": data.audit()._asdict(),
+        "protocols": {
+            name: [int((~parts.test.clean).sum()), *map(len, parts)]
+            for name, parts in ((p, data.split(p)) for p in PROTOCOLS)
+        },
+        "agreement": agreement(data) or before.get("agreement", {}),
+    }
+    write_atomic(path, (json.dumps(kept, indent=1) + "\n").encode())
+
+
+def agreement(data: FER2013) -> dict[str, float]:
+    """Share of images whose FER2013 label ten others agree with; {} without votes."""
+    try:
+        votes = read_votes(data)
+    except FerError:
+        return {}
+    known = votes[:, 0] >= 0
+    same = np.array(VOTES)[votes.argmax(1)] == np.array(EMOTIONS)[data.labels]
+    asked = {name: known & (data.labels == i) for i, name in enumerate(EMOTIONS)}
+    asked = {"all": known} | asked
+    return {name: round(float(same[of].mean()), 4) for name, of in asked.items()}
+
+
+def counts_only(facts: Facts) -> FER2013:
+    """A FER2013 with the right labels and splits and no pixels: enough to count."""
+    counts = np.array(list(facts.data["counts"].values()))  # a row for each part
+    labels = np.repeat(np.arange(counts.size) % len(EMOTIONS), counts.ravel())
+    usage = np.repeat(list(facts.data["counts"]), counts.sum(1))
+    images = np.zeros((len(labels), 1, 1), np.uint8)
+    return FER2013(images, labels, usage, usage, facts.data["source"])

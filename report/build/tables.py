@@ -1,0 +1,288 @@
+"""The tables of the report and the README, as Markdown, from what is on record."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from statistics import fmean, stdev
+
+import torch
+
+from fer_utils import formats
+from fer_utils.labels import EMOTIONS, parse_classes
+from fer_utils.models import Recognizer
+from fer_utils.training import Recipe, Run, recipe
+
+from .facts import NOT_RUN, Facts, NotRun
+
+NBSP = "\N{NO-BREAK SPACE}"
+DASH = "–"
+TESTS = {"official": "PrivateTest", "course": "both test sets", "csv": "PrivateTest"}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> str:
+    """A Markdown table; columns whose place holds `r` in `right` are right-aligned."""
+    marks = ["---:" if place == "r" else "---" for place in right.ljust(len(head))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, marks, *rows))
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """0.6941 → 69.4 %."""
+    return f"{100 * value:.{digits}f}{NBSP}%"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    return formats.duration(seconds).replace(" ", NBSP)
+
+
+def values(runs: Sequence[Run], part: str, key="accuracy", clean=False) -> list[float]:
+    """The scores of those runs that have one."""
+    found = [run.record.scores[part] for run in runs if part in run.record.scores]
+    if clean:  # without copies the clean part is all of it
+        found = [scores.clean or scores for scores in found]
+    return [getattr(scores, key) for scores in found]
+
+
+def value(run: Run, part: str, key: str = "accuracy", clean: bool = False) -> float:
+    """A score of a run; `NotRun` where there is none on record."""
+    if found := values([run], part, key, clean):
+        return found[0]
+    raise NotRun(f"{run.recipe.name}, {part}")
+
+
+def score(runs: Run | Sequence[Run], part: str, key="accuracy", clean=False) -> str:
+    """A score in per cent; of several seeds, mean ± standard deviation."""
+    found = values([runs] if isinstance(runs, Run) else runs, part, key, clean)
+    if not found:
+        return NOT_RUN
+    if len(found) < 2:
+        return percent(found[0])
+    return f"{100 * fmean(found):.1f}{NBSP}±{NBSP}{100 * stdev(found):.1f}{NBSP}%"
+
+
+def scores(runs: Run | Sequence[Run], part: str) -> list[str]:
+    """Accuracy on all images and on the clean ones, and macro-F1."""
+    accuracy, clean = score(runs, part), score(runs, part, clean=True)
+    return [accuracy, clean, score(runs, part, "macro_f1")]
+
+
+def took(runs: Sequence[Run]) -> str:
+    """Time and hardware of a training; of several, the mean on each hardware."""
+    if not runs:
+        return NOT_RUN
+    seconds: dict[str, list[float]] = {}
+    for run in runs:
+        where = str(run.record.hardware).replace(" thread", f"{NBSP}thread")
+        seconds.setdefault(where, []).append(run.record.seconds)
+    found = sorted(seconds.items())
+    return ", ".join(f"{duration(fmean(times))} ({where})" for where, times in found)
+
+
+def network(chosen: Recipe) -> str:
+    early = f"{chosen.early_size}→" if chosen.early_size else ""
+    return f"{chosen.model}, {early}{chosen.input_size}"
+
+
+def results(facts: Facts, names: Sequence[str] = ()) -> str:
+    """Every recipe with its scores; several seeds as mean ± standard deviation."""
+    rows = []
+    for name in names or facts.names():
+        for kind in sorted({run.record.profile for run in facts.seeds(name)} or {""}):
+            runs = facts.seeds(name, kind)
+            chosen = runs[0].recipe if runs else recipe(name, "cpu")
+            protocol, shown = chosen.protocol, f"`{name}`"
+            if chosen.classes != "all":
+                protocol += f", {len(parse_classes(chosen.classes))} classes"
+            if len(runs) > 1:
+                shown += f", {len(runs)} seeds"
+            found = score(runs, "val"), *scores(runs, "test"), took(runs)
+            rows.append([shown, network(chosen), protocol, *found])
+    head = (
+        "recipe", "network, input", "protocol", "val", "test", "test, clean",
+        "macro-F1", "one training",
+    )  # fmt: skip
+    return table(head, rows, "   rrrr ")
+
+
+def reference_table(facts: Facts) -> str:
+    """Each published figure beside ours: protocol, hardware, time, ratio."""
+    projects = {p["letter"]: p for p in facts.references["project"]}
+    figures = facts.references["figure"]
+    rows = [[*_theirs(one, projects), *_ours(facts, one)] for one in figures]
+    head = (
+        "reference", "figure", "protocol", "hardware, time", "ours", "full", "clean",
+        "hardware, time", "ratio",
+    )  # fmt: skip
+    return table(head, rows, " r   rr r")
+
+
+def _theirs(figure: dict, projects: dict[str, dict]) -> list[str]:
+    project, share = projects[figure["project"]], figure.get("value")
+    shown = published(share) if share else f"{figure['milliseconds']}{NBSP}ms"
+    hardware = project["hardware"].replace("not stated", DASH)
+    if "seconds" in figure and hardware != DASH:
+        hardware += f", {duration(figure['seconds'])}"
+    name = f"**{project['letter']}** {figure['setting']}"
+    return [name, f"{shown} {figure['metric']}", project["short"], hardware]
+
+
+def published(share: float) -> str:
+    """A share with as many digits of a per cent as it was published with."""
+    return percent(share, max(0, len(f"{share:.6g}") - 4))
+
+
+def _ours(facts: Facts, figure: dict) -> list[str]:
+    if "milliseconds" in figure:
+        return _our_time(facts, figure["milliseconds"])
+    if not figure["ours"]:
+        return [DASH] * 5
+    name, part = f"`{figure['ours']}`", figure["part"]
+    try:
+        # A GPU's full settings are nearest to the reference's own, where they were run.
+        run = facts.run(figure["ours"], prefer="full")
+        name += f" ({network(run.recipe)})"
+        ratio = f"{value(run, part) / figure['value']:.2f}"
+    except NotRun:
+        return [name, *[NOT_RUN] * 4]
+    if figure["metric"] == "training images":
+        ratio = DASH  # of images seen in training: not to be compared
+    return [name, *scores(run, part)[:2], took([run]), ratio]
+
+
+def _our_time(facts: Facts, theirs: float) -> list[str]:
+    shown = cpu = ratio = NOT_RUN
+    with suppress(NotRun):
+        ours = 1000 * facts.bench_row("recognise 1 face ")["ours"]
+        shown, ratio = f"{ours:.1f}{NBSP}ms", f"{theirs / ours:.0f}{NBSP}×"
+        cpu = f"{facts.bench['hardware']['cores']}-core CPU"
+    return ["shipped network, one face", shown, DASH, cpu, ratio]
+
+
+def peers(facts: Facts, cite: Callable[[str], str]) -> str:
+    """Published records, and our best single network of the official protocol."""
+    rows = []
+    for peer in facts.references["peer"]:
+        what = f"{peer['what']} {cite(peer['cite'])}"
+        rows.append([what, published(peer["value"]), peer["chosen"], peer["extra"]])
+    runs = [run for run in facts.runs if {"val", "test"} <= run.record.scores.keys()]
+    same = ("official", "all")
+    runs = [r for r in runs if (r.recipe.protocol, r.recipe.classes) == same]
+    # The best by PublicTest: choosing by PrivateTest is what this table warns of.
+    best = max(runs, key=lambda run: value(run, "val"), default=None)
+    what, accuracy, extra = "**ours**", NOT_RUN, DASH
+    if best:
+        what += f", `{best.recipe.name}`, {parameters(best)} weights"
+        accuracy = score(facts.seeds(best.recipe.name, best.record.profile), "test")
+        extra = "ImageNet" if best.recipe.pretrained else "none"
+    rows.append([what, accuracy, "PublicTest", extra])
+    head = ("network", "PrivateTest", "epoch chosen on", "extra data")
+    return table(head, rows, " r")
+
+
+def parameters(run: Run) -> str:
+    """How many weights, in words."""
+    with torch.device("meta"):  # counted, never filled
+        network = Recognizer(run.recipe.model, parse_classes(run.recipe.classes))
+    count = sum(weight.numel() for weight in network.parameters())
+    return f"{count / 1e6:.1f}{NBSP}M" if count >= 1e6 else f"{count / 1e3:.0f}{NBSP}k"
+
+
+def compared(facts: Facts, names: dict[str, str], part: str = "val") -> str:
+    """Some recipes side by side: name → what is different about it."""
+    rows = []
+    for name, what in names.items():
+        run = facts.find(name)
+        runs, epochs = ([run], str(len(run.history))) if run else ([], NOT_RUN)
+        rows.append([what, f"`{name}`", *scores(runs, part), epochs, took(runs)])
+    head = ("", "recipe", part, "clean", "macro-F1", "epochs", "training")
+    return table(head, rows, "  rrrr")
+
+
+def rare(facts: Facts, names: dict[str, str], part: str = "val") -> str:
+    """What the cures for rare classes do: overall, and for the rare class itself."""
+    rows = []
+    for name, what in names.items():
+        run, cells = facts.find(name), [NOT_RUN] * 4
+        if run and (found := run.scores(part)):
+            row = next(v for k, v in found.per_class.items() if "disgust" in k)
+            shares = found.accuracy, found.macro_f1, row["recall"], row["precision"]
+            cells = map(percent, shares)
+        rows.append([what, f"`{name}`", *cells])
+    head = ("", "recipe", part, "macro-F1", "recall of *disgust*", "precision")
+    return table(head, rows, "  rrrr")
+
+
+def per_class(facts: Facts, name: str, part: str = "test") -> str:
+    """Precision, recall, F1 of every expression, and how often people agree."""
+    run, agreed, rows = facts.find(name), facts.data.get("agreement", {}), []
+    found = run and run.scores(part)
+    for emotion in EMOTIONS:
+        cells = [NOT_RUN] * 4
+        if found:
+            row = found.per_class[emotion]
+            cells = [percent(row[key]) for key in ("precision", "recall", "f1")]
+            cells.append(f"{row['support']:,}")
+        others = percent(agreed[emotion], 0) if emotion in agreed else DASH
+        rows.append([emotion, *cells, others])
+    head = ("", "precision", "recall", "F1", "images", "FER+ agrees with the label")
+    return table(head, rows, " rrrrr")
+
+
+def class_counts(facts: Facts) -> str:
+    """Images of every expression in every split."""
+    counts = facts.data["counts"].items()
+    rows = [[usage, *[f"{n:,}" for n in (*row, sum(row))]] for usage, row in counts]
+    return table(("", *EMOTIONS, "all"), rows, " rrrrrrrr")
+
+
+def protocols(facts: Facts) -> str:
+    """The three ways to split, their sizes and their copies."""
+    rows = []
+    for name, (copies, *sizes) in facts.data["protocols"].items():
+        shown = f"{copies} ({percent(copies / sizes[2])})"
+        rows.append([f"`{name}`", *[f"{n:,}" for n in sizes], shown])
+    return table(("protocol", "train", "val", "test", "test copies"), rows, " rrrr")
+
+
+def bench(facts: Facts) -> str:
+    """Ours beside the usual way, as the bench measured them."""
+    rows = []
+    for row in facts.bench.get("rows", []):
+        show = duration if row["unit"] == "s" else f"{{:,.0f}}{NBSP}MB".format
+        sides = show(row["usual"]), show(row["ours"])
+        alone = f" (alone: {duration(row['alone'])})" if "alone" in row else ""
+        rows.append([row["what"] + alone, *sides, f"{row['ratio']:.1f}{NBSP}×"])
+    for row in facts.bench.get("time_to", []):
+        threads = f"{row['threads']}{NBSP}thread{'s' * (row['threads'] > 1)}"
+        ours = f"{duration(row['seconds'])} (`{row['run']}`, {threads} of {row['cpu']})"
+        rows.append([row["what"], DASH, ours, DASH])
+    rows = rows or [["`make bench`", *[NOT_RUN] * 3]]
+    return table(("", "the usual way", "ours", "ratio"), rows, " rrr")
+
+
+def shipped(facts: Facts, name: str, views: int) -> str:
+    """The shipped network's scores, averaged over its own number of views."""
+    runs, parts = facts.seeds(name), {"PublicTest": "val", "PrivateTest": "test"}
+    rows = [[w, *scores(runs, f"{p}_{views}_views")] for w, p in parts.items()]
+    return table(("", "accuracy, full", "accuracy, clean", "macro-F1"), rows, " rrr")
+
+
+def reproduce(facts: Facts) -> str:
+    """What to type, how long it takes, and which score to expect."""
+    rows = []
+    for name in facts.names():
+        runs = facts.seeds(name, "cpu") or facts.seeds(name)
+        part = "test" if values(runs, "test") else "val"
+        shown = TESTS[runs[0].recipe.protocol] if part == "test" else "validation"
+        times = [took(facts.seeds(name, profile)) for profile in ("cpu", "full")]
+        rows.append([f"`{name}`", *times, expected(values(runs, part)), shown])
+    head = ("recipe", "laptop (`cpu`)", "GPU (`full`)", "expect", "on")
+    return table(head, rows, "   r ")
+
+
+def expected(found: Sequence[float]) -> str:
+    """The range to expect: two deviations of the seeds, and a point at least."""
+    if not found:
+        return NOT_RUN
+    middle = fmean(found)
+    margin = max(0.01, 2 * stdev(found)) if len(found) > 1 else 0.01
+    return f"{100 * (middle - margin):.0f} to {100 * (middle + margin):.0f}{NBSP}%"

@@ -1,0 +1,153 @@
+"""The words of the report and README's tables, with all numbers filled in."""
+
+import re
+import tomllib
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined, TemplateError
+
+from fer_utils.errors import FerError, reason
+
+from . import figures, tables
+from .facts import NOT_RUN, ROOT, Facts, NotRun, or_not_run
+
+HEADLINES = (
+    figures.SHIPPED, "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-longer",
+    "c-augmented", "d-avg",
+)  # fmt: skip
+
+
+def render(facts: Facts, root: Path = ROOT) -> str:
+    """The report as Markdown, all numbers filled in."""
+    path = root / "report" / "report.md"
+    template = path.read_text("utf-8")
+    strict = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    try:
+        calls = Text(facts, root, template).calls()
+        return Environment(**strict).from_string(template).render(calls)
+    except TemplateError as error:
+        raise FerError(f"{path}: {reason(error)}") from None
+
+
+def readme(facts: Facts, text: str) -> str:
+    """README.md with its generated tables brought up to date."""
+    generated = {
+        "model": tables.shipped(facts, figures.SHIPPED, figures.VIEWS),
+        "results": tables.results(facts, HEADLINES),
+        "reference": tables.reference_table(facts),
+        "bench": tables.bench(facts),
+    }
+    for name, rows in generated.items():
+        pattern = rf"(?s)(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)"
+        if not re.search(pattern, text):
+            raise FerError(f"README.md: no <!-- {name} --> ... <!-- /{name} --> lines")
+        text = re.sub(pattern, lambda _, rows=rows: rows + "\n", text)
+    return text
+
+
+def digest(text: str, root: Path = ROOT) -> str:
+    """A short sum of the report's text and pictures; report.pdf carries it."""
+    total = blake2b(text.encode(), digest_size=8)
+    for name in re.findall(r"\]\(images/(\w+)\.png\)", text):
+        total.update((root / "report" / "images" / f"{name}.png").read_bytes())
+    return f"digest {total.hexdigest()}"
+
+
+class Text:
+    """What the template report.md may call; numbers figures, tables and sources."""
+
+    def __init__(self, facts: Facts, root: Path, template: str):
+        self.facts, self.root = facts, root
+        self.figures = re.findall(r'\bfigure\("(\w+)"', template)
+        self.tables, self.cited = 0, []
+
+    def calls(self) -> dict:
+        """Names for the template; a call whose record is missing gives *not run*."""
+        methods = [name for name in vars(Text) if not name.startswith("_")]
+        found: dict = {name: or_not_run(getattr(self, name)) for name in methods}
+        about = tomllib.loads((self.root / "pyproject.toml").read_text("utf-8"))
+        return found | {
+            "facts": self.facts, "tables": tables, "percent": tables.percent,
+            "shipped": figures.SHIPPED,
+            "sizes": {name: f"{side} px" for name, side in figures.SIZES.items()},
+            "repository": about["project"]["urls"]["Repository"],
+        }  # fmt: skip
+
+    def value(self, name: str, part: str, key: str = "accuracy") -> float:
+        return tables.value(self.facts.run(name), part, key)
+
+    def figure(self, name: str, caption: str) -> str:
+        number = f"**Figure {self.figures.index(name) + 1}.**"
+        lacking = name in figures.FIGURES and figures.FIGURES[name].lacking(self.facts)
+        if not (self.root / "report" / "images" / f"{name}.png").exists():
+            lacking = lacking or "FER2013"
+        if lacking:
+            return f"{number} {NOT_RUN}: needs {lacking}. {caption}"
+        return f"![{number} {caption}](images/{name}.png)"
+
+    def see(self, name: str) -> str:
+        return f"figure {self.figures.index(name) + 1}"
+
+    def table(self, caption: str, rows: str) -> str:
+        self.tables += 1
+        return f"Table: **Table {self.tables}.** {caption}\n\n{rows}"
+
+    def cite(self, *keys: str) -> str:
+        for key in keys:
+            if key not in self.facts.references["source"]:
+                raise FerError(f"report/references.toml has no source {key!r}")
+        self.cited += [key for key in keys if key not in self.cited]
+        return f"[{', '.join(str(self.cited.index(key) + 1) for key in keys)}]"
+
+    def sources(self) -> str:
+        named = self.facts.references["source"]
+        return "\n".join(f"{n}. {named[k]}" for n, k in enumerate(self.cited, 1))
+
+    def score(self, name: str, part: str = "test", key: str = "accuracy", **kind):
+        return tables.score(self.facts.run(name), part, key, **kind)
+
+    def mean(self, name: str, part: str = "test", key: str = "accuracy", **kind):
+        return tables.score(self.facts.seeds(name), part, key, **kind)
+
+    def log_loss(self, name: str, part: str = "val") -> str:
+        return f"{self.value(name, part, 'log_loss'):.3f}"
+
+    def gain(self, name: str, base: str, part: str = "val", key: str = "accuracy"):
+        """How many points `name` is above `base`, in words."""
+        points = 100 * (self.value(name, part, key) - self.value(base, part, key))
+        return f"{abs(points):.1f} points {'more' if points >= 0 else 'less'}"
+
+    def copies(self, name: str) -> str:
+        """What copies of training images add to a test accuracy, in points."""
+        run = self.facts.run(name)
+        worth = tables.value(run, "test") - tables.value(run, "test", clean=True)
+        return f"{100 * worth:.1f} points"
+
+    def error(self, name: str) -> str:
+        """Standard error of a test accuracy, in points."""
+        share, count = (self.value(name, "test", key) for key in ("accuracy", "count"))
+        return f"{100 * (share * (1 - share) / count) ** 0.5:.1f}"
+
+    def rate(self, name: str) -> str:
+        return f"{self.facts.run(name).recipe.lr:g}"
+
+    def took(self, name: str) -> str:
+        return tables.took(self.facts.seeds(name))
+
+    def machines(self, profile: str) -> str:
+        """What the runs of a profile were trained on."""
+        runs = [run for run in self.facts.runs if run.record.profile == profile]
+        used = [run.record.hardware for run in runs]
+        cpus = {f"{on.cores} cores of {on.cpu}" for on in used if on.device == "cpu"}
+        others = {on.device for on in used} - {"cpu"}
+        return ", ".join(sorted(cpus | others)) or NOT_RUN
+
+    def holds(self, *names: str, part: str = "val", key: str = "accuracy") -> bool:
+        """Whether all are on record and each is better than the one before."""
+        try:
+            found = [self.value(name, part, key) for name in names]
+        except NotRun:
+            return False
+        return all(a < b for a, b in pairwise(found))

@@ -1,0 +1,126 @@
+"""The hardware: device, profile, threads that wait politely, what goes on record."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fer_utils import device
+from fer_utils.config import PROFILES, read_config
+from fer_utils.errors import FerError
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_wrong_settings_wait_until_they_are_used(monkeypatch):
+    # At import they could only be a stack trace.
+    wrong = read_config({"FER_PROFILE": "fast", "FER_DEVICE": "warp"})
+    monkeypatch.setattr(device, "config", wrong)
+    with pytest.raises(FerError, match="FER_PROFILE='fast': use one of full, cpu"):
+        device.profile()
+    with pytest.raises(FerError, match=r"FER_DEVICE='warp' cannot be used .*=cpu"):
+        device.device()
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_profile(monkeypatch, name, capsys):
+    chosen = read_config({"FER_PROFILE": name, "FER_DEVICE": "cpu"})
+    monkeypatch.setattr(device, "config", chosen)
+    assert device.profile() == name
+    device.setup()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"Profile '{name}': {PROFILES[name]}."
+    assert second.startswith("Device cpu, ") and " threads, torch " in second
+
+
+def test_profile_by_hardware(monkeypatch):
+    monkeypatch.setattr(device, "config", read_config({"FER_DEVICE": "cpu"}))
+    assert device.profile() == "cpu"
+
+
+def test_hardware_on_record(monkeypatch):
+    monkeypatch.setattr(device, "config", read_config({"FER_DEVICE": "cpu"}))
+    found = device.hardware()
+    assert found["device"] == "cpu" and found["cpu"]
+    assert found["cores"] == os.cpu_count()
+    assert found["threads"] == torch.get_num_threads()
+    assert torch.__version__.startswith(found["torch"]) and "+" not in found["torch"]
+
+
+def test_package_that_is_not_installed(monkeypatch):
+    def missing(name):
+        raise device.PackageNotFoundError(name)
+
+    monkeypatch.setattr(device, "version", missing)
+    assert device.hardware()["fer_utils"] == "source"
+
+
+def test_one_thread_and_back():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with pytest.raises(KeyError), device.one_thread():
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+# --- Threads that sleep while they wait ---------------------------------------------
+
+SHOW = "import os; print(os.environ['OMP_WAIT_POLICY'])"
+
+
+def python(code: str, **env: str) -> subprocess.CompletedProcess:
+    """Run code in a new process whose environment names no wait policy but this."""
+    unset = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    return subprocess.run(
+        [sys.executable, "-W", "always", "-c", code],
+        cwd=ROOT,
+        env=unset | env,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_waiting_is_passive():
+    for code in ("import fer_utils", "import fer_utils, torch"):
+        done = python(f"{code}\n{SHOW}")
+        assert done.returncode == 0 and done.stdout == "PASSIVE\n"
+        assert "torch was imported" not in done.stderr
+
+
+def test_torch_before_the_package_is_said_once():
+    code = "import torch\nimport fer_utils\nimport fer_utils.config, fer_utils.data\n"
+    done = python(code + SHOW)
+    assert done.stdout == "PASSIVE\n", "for processes that this one starts"
+    assert done.stderr.count("torch was imported before fer_utils") == 1
+    assert done.stderr.startswith("<string>:2: UserWarning: "), "the learner's own line"
+
+
+@pytest.mark.parametrize("policy", ["ACTIVE", ""])
+def test_a_policy_that_is_set_is_kept(policy):
+    done = python(f"import torch, fer_utils\n{SHOW}", OMP_WAIT_POLICY=policy)
+    assert done.stdout == f"{policy}\n" and "torch was imported" not in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_computes_on_one_thread():
+    # With the parent's threads it would wait for ever for threads that it lacks.
+    code = """
+import os, fer_utils, torch
+torch.set_num_threads(2)
+big = torch.ones(600, 600)
+big @ big
+if child := os.fork():
+    _, status = os.waitpid(child, 0)
+    raise SystemExit(os.waitstatus_to_exitcode(status))
+big @ big
+os._exit(torch.get_num_threads())
+"""
+    done = python(code, OMP_NUM_THREADS="2")
+    assert done.returncode == 1, done.stderr
