@@ -1,11 +1,12 @@
 """Ours beside the usual way, both in one run: a table, kept in report/runs/bench.json.
 
-    FER_DATA=path/of/fer2013 python bench/compare.py [--quick]
+    FER_DATA=path/of/fer2013 python bench/compare.py [--quick | --beside]
 
 Sides take turns, and the ratio is taken turn by turn: on a machine that others use too,
 a ratio holds where seconds do not. "The usual way" is that of the references: images
 opened, resized and augmented one by one (PIL, DataLoader), all gradients computed for a
-frozen network, EfficientNet-B0 at 224 pixels. `--quick` shows that everything runs.
+frozen network, EfficientNet-B0 at 224 pixels. `--quick` shows that everything runs;
+`--beside` measures only what two programs at once cost each other.
 """
 
 import argparse
@@ -49,14 +50,13 @@ TENSOR = v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Seconds of one call; waits for a GPU, too."""
+    """Seconds of one call, after two to warm up; waits for a GPU, too."""
     threads = torch.get_num_threads()
     return Timer("work()", globals={"work": work}, num_threads=threads).timeit(1).mean
 
 
 def row(what: str, usual: Callable, ours: Callable, turns: int) -> dict:
-    """Time both sides in turn, after one turn to warm up."""
-    usual(), ours()
+    """Time both sides in turn."""
     pairs = [(seconds(usual), seconds(ours)) for _ in tqdm(range(turns), what)]
     return entry(what, "s", pairs)
 
@@ -226,7 +226,9 @@ def beside_others(turns: int) -> list[dict]:
         what = f"{what} beside a busy process"
         pairs = [(median("ACTIVE", True), median("PASSIVE", True)) for _ in range(3)]
         alone = statistics.median(median("PASSIVE", False) for _ in range(3))
-        rows.append(entry(what, "s", pairs) | {"alone": round(alone, 5)})
+        where = "{cores} cores of {cpu}, torch {torch}".format(**hardware())
+        more = {"alone": round(alone, 5), "where": where}
+        rows.append(entry(what, "s", pairs) | more)
     return rows
 
 
@@ -297,7 +299,16 @@ def show(rows: list[dict], reached: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="seconds; no record")
-    quick = parser.parse_args().quick
+    parser.add_argument("--beside", action="store_true", help="only these two rows")
+    options = parser.parse_args()
+    quick = options.quick
+    if options.beside:
+        record = json.loads(RECORD.read_text("utf-8"))
+        kept = [r for r in record["rows"] if "alone" not in r]
+        record["rows"] = kept + (new := beside_others(9))
+        print(show(new, []))
+        keep(record)
+        return
     data = fer.load_fer2013()
     images = data.split().train.images[: 32 if quick else BATCH]
     turns = 1 if quick else 9
@@ -318,6 +329,10 @@ def main() -> None:
         "rows": rows,
         "time_to": reached,
     }
+    keep(record)
+
+
+def keep(record: dict) -> None:
     write_atomic(RECORD, (json.dumps(record, indent=1) + "\n").encode())
     print(f"kept in {RECORD.name}")
 

@@ -100,7 +100,7 @@ TRANSFER = ("a-head", "a-fine-tuned")
 RUNGS = {
     "c-linear": "linear head", "c-one-rate": "all layers, one rate",
     "c-frozen-lower": "lower half frozen", "c-discriminative": "discriminative rates",
-    "c-augmented": "+ augmentation",
+    "c-augmented": "+ augmentation", "c-longer": "+ two more epochs",
 }  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def coverage(facts: Facts) -> plots.Picture:
 
 COMPARED = (
     SHIPPED, "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-head",
-    "a-fine-tuned", "c-linear", "c-one-rate", "c-discriminative", "c-augmented",
+    "a-fine-tuned", "c-linear", "c-one-rate", "c-discriminative", "c-longer",
     "f-128", "g-vgg16",
 )  # fmt: skip
 
