@@ -13,7 +13,6 @@ import pytest
 
 from fer_utils.data import load_fer2013
 from fer_utils.errors import FerError
-from fer_utils.formats import duration
 from fer_utils.models import load_model
 from fer_utils.training import Run, recipe, recipe_names
 from fer_utils.training.record import Hardware, Record
@@ -109,22 +108,6 @@ def test_teachers_come_first(tmp_path):
         "compact-cnn, seed 2",
         "taught",
     ]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0034, "3.4 ms"),
-        (0, "0 s"),
-        (2.49, "2.5 s"),
-        (83.6, "84 s"),
-        (99.6, "2 min"),
-        (2040, "34 min"),
-        (8280, "2.3 h"),
-    ],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_hardware_in_words():

@@ -100,7 +100,7 @@ TRANSFER = ("a-head", "a-fine-tuned")
 RUNGS = {
     "c-linear": "linear head", "c-one-rate": "all layers, one rate",
     "c-frozen-lower": "lower half frozen", "c-discriminative": "discriminative rates",
-    "c-augmented": "+ augmentation", "c-longer": "+ two more epochs",
+    "c-longer": "+ augmentation, longer",
 }  # fmt: skip
 
 
