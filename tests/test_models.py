@@ -164,6 +164,16 @@ def test_wrong_header(model, metadata, tmp_path):
         load_model(path)
 
 
+def test_weights_from_before_the_kernels_were_turned(tmp_path):
+    """They have the right shapes, and would answer wrongly without an error."""
+    path, model = tmp_path / "m.safetensors", Recognizer("efficientnet-lite0")
+    save_model(model, path)
+    assert load_model(path).name == model.name
+    save_model(model, path, format=1)
+    with pytest.raises(FerError, match="kernels are from older code: train it again"):
+        load_model(path)
+
+
 @pytest.mark.parametrize("damage", ["empty", "noise", "half", "pickle", "shape", "key"])
 def test_damaged_file(model, damage, tmp_path):
     path = tmp_path / "m.safetensors"

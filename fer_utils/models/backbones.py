@@ -10,6 +10,7 @@ from .networks import linear_head, parts, pooled
 
 # What their weights expect: mean and standard deviation of ImageNet's pixels, 0..1.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+TURNED = ("efficientnet-b0", "efficientnet-lite0")  # see _pad_inside
 OFFLINE = "efficientnet-lite0"  # its weights come by pip, no download at run time
 
 

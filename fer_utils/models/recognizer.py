@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from ..errors import FerError, missing, reason
 from ..files import write_atomic
 from ..labels import EMOTIONS, parse_classes
-from .backbones import IMAGENET, OFFLINE, PRETRAINED
+from .backbones import IMAGENET, OFFLINE, PRETRAINED, TURNED
 from .networks import FROM_SCRATCH
 
 NETWORKS = FROM_SCRATCH | PRETRAINED
+FORMAT = 2  # of weights files; since 2 some networks keep their kernels turned
 MEAN, STD = 0.508, 0.255  # of FER2013's Training pixels, in 0..1
 SHIPPED = Path(__file__).parent / "weights" / "shipped.safetensors"
 
@@ -127,6 +128,7 @@ def save_model(model: Recognizer, path: Path, **metadata) -> None:
         "classes": list(model.classes),
         "input_size": model.input_size,
         "normalisation": {"mean": mean, "std": std},
+        "format": FORMAT,
     }
     texts = {key: json.dumps(value) for key, value in (header | metadata).items()}
     state = {}
@@ -149,6 +151,8 @@ def load_model(path: str | Path = SHIPPED) -> Recognizer:
         with safe_open(path, "pt") as file:
             header = {k: json.loads(v) for k, v in (file.metadata() or {}).items()}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if header["model"] in TURNED and header.get("format", 1) < FORMAT:
+            raise ValueError("its kernels are from older code: train it again")
         classes = parse_classes(",".join(header["classes"]))
         model = Recognizer(header["model"], classes, int(header["input_size"]))
         model.load_state_dict(state)
