@@ -1,4 +1,4 @@
-# The course in short commands; `make` alone lists them. Needs Python >= 3.11 and make.
+# The course in short commands; `make` alone lists them. Needs Python 3.11 to 3.14 and make.
 #   PYTHON=python3.12   the interpreter that .venv is made with
 #   NB="01 03"          only these notebooks (course, notebooks)
 #   FER_DATA=...        where FER2013 is; data/README.md lists all such variables
@@ -19,7 +19,7 @@ ifneq ($(wildcard $(FER_VOTES)),)
 export FER_VOTES := $(abspath $(FER_VOTES))
 endif
 
-.PHONY: help course test lab sync notebooks report suite bench clean
+.PHONY: help course test lab sync notebooks report colab suite bench clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ notebooks: sync  ## re-execute the notebooks in place, on the real data
 report: $(READY)  ## draw figures, tables and report (html, pdf) from the run records
 	@$(PY) -m report.build
 
+colab: $(READY)  ## run every notebook as Colab would: its versions, a setup cell's install
+	@$(PY) tools/colab.py
+
 suite: $(READY)  ## train every recipe on record again (hours); resumes
 	@$(PY) tools/suite.py
 
@@ -56,8 +59,10 @@ clean:  ## remove what was built; keeps data/ and runs/
 	rm -rf build $(VENV)
 
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ..." >&2; \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+	  2>/dev/null || { \
+	  echo "Python 3.11 to 3.14 is needed (PyTorch has wheels for these); name one:" \
+	    "make PYTHON=python3.12 ..." >&2; \
 	  exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "$(PYTHON) cannot make $(VENV); on Debian: apt install python3-venv" >&2; \

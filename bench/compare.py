@@ -167,7 +167,7 @@ def peak_memory() -> dict:
     sides = []
     for side in (("efficientnet-b0", "224", "64"), (load_model().name, "48", "128")):
         command = [sys.executable, "-c", MEMORY, *side]
-        sides.append(float(subprocess.check_output(command, text=True)))
+        sides.append(float(subprocess.check_output(command, encoding="utf-8")))
     return entry("peak memory of a training, B0 / shipped", "MB", [tuple(sides)])
 
 
@@ -221,7 +221,9 @@ def beside_others(turns: int) -> list[dict]:
             command = [sys.executable, "-c", STEPS, kind, str(PORTRAIT), str(turns + 6)]
             env = os.environ | {"OMP_WAIT_POLICY": policy}
             with neighbour() if busy else nullcontext():
-                return float(subprocess.check_output(command, text=True, env=env))
+                return float(
+                    subprocess.check_output(command, encoding="utf-8", env=env)
+                )
 
         what = f"{what} beside a busy process"
         pairs = [(median("ACTIVE", True), median("PASSIVE", True)) for _ in range(3)]

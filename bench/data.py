@@ -35,7 +35,7 @@ def load(source: str, cache: str) -> dict:
         [sys.executable, "-c", LOAD, source],
         env=os.environ | {"FER_CACHE": cache},
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     if done.returncode:
         sys.exit(done.returncode)

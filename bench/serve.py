@@ -86,7 +86,7 @@ def main() -> None:
     options = parser.parse_args()
     photo = PORTRAIT.read_bytes()
 
-    with subprocess.Popen(SERVE, text=True, stdout=subprocess.PIPE) as server:
+    with subprocess.Popen(SERVE, encoding="utf-8", stdout=subprocess.PIPE) as server:
         try:
             line = server.stdout.readline()
             url = line.partition(" at ")[2].split()[0]

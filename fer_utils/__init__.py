@@ -2,9 +2,9 @@
 
 import importlib
 
-from .device import wait_passively
+from .device import prepare_torch
 
-wait_passively()  # before anything imports torch
+prepare_torch()  # before anything imports torch
 
 # Loaded when first used: torch alone takes longer to import than most commands run.
 _ROOMS = {

@@ -6,6 +6,7 @@ instead of 8. So they are told to sleep while they wait; OMP_WAIT_POLICY=ACTIVE 
 environment brings the spinning back.
 """
 
+import ctypes
 import os
 import platform
 import sys
@@ -21,6 +22,15 @@ from .config import PROFILES, config
 from .errors import FerError, reason
 
 
+def prepare_torch() -> None:
+    """Set what torch reads when it is imported; see `wait_passively`.
+
+    What Apple's GPU lacks, the CPU does; torch says so in one line, once.
+    """
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    wait_passively()
+
+
 def wait_passively() -> None:
     """Let OpenMP's threads sleep while they wait; works until torch is imported."""
     if "OMP_WAIT_POLICY" in os.environ:
@@ -29,7 +39,7 @@ def wait_passively() -> None:
         warnings.warn(
             "torch was imported before fer_utils, so its threads will compete with "
             "other programs; import fer_utils first, or set OMP_WAIT_POLICY=PASSIVE",
-            stacklevel=3,
+            stacklevel=4,  # the line that imports fer_utils
         )
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
@@ -90,7 +100,8 @@ def best_precision(device, model=None):
     """Return the fastest safe torch dtype that the hardware computes natively.
 
     A T4 only emulates bfloat16, which is slow: it gets float16 and a gradient scaler.
-    On a CPU, bfloat16 slows depthwise convolutions down: such a model gets float32.
+    On a CPU, bfloat16 slows grouped convolutions down: a model that has them gets
+    float32, unless they are a class of their own with a gradient of its own.
     """
     import torch
 
@@ -99,15 +110,41 @@ def best_precision(device, model=None):
         return torch.bfloat16 if native else torch.float16
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
     layers = model.modules() if model else ()
-    depthwise = any(getattr(layer, "groups", 1) > 1 for layer in layers)
-    fast = device.type == "cpu" and native and not depthwise
+    slow = any(type(x) is torch.nn.Conv2d and x.groups > 1 for x in layers)
+    fast = device.type == "cpu" and native and not slow
     return torch.bfloat16 if fast else torch.float32
 
 
-def inference_batch(device) -> int:
-    """Return how many images to send through a network at once, without gradients."""
-    # On a CPU more are slower: a layer's output would no longer fit the CPU's cache.
-    return 16 if device.type == "cpu" else 256
+def memory_format(device):
+    """Return how images and kernels lie in memory where convolutions are fastest."""
+    import torch
+
+    # Until lately, batch norm's gradients were wrong there in channels-last.
+    mps = device.type == "mps"
+    return torch.contiguous_format if mps else torch.channels_last
+
+
+def keep_memory() -> None:
+    """Let glibc keep large blocks of memory that are freed, for the next step to use.
+
+    Otherwise it returns them to the system, and every step waits for fresh ones.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            libc = ctypes.CDLL("libc.so.6")
+            for option in (-3, -1):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+                libc.mallopt(option, 2**30)
+
+
+def inference_batch(device, side: int = 48, views: int = 1) -> int:
+    """Return how many images to send through a network at once, without gradients.
+
+    `side`: of the images as the network sees them, in pixels; `views` of each.
+    """
+    if device.type == "cpu":
+        return 16  # more are slower: a layer's output would not fit the CPU's cache
+    # 256 images of 224 pixels take 4.3 GB in EfficientNet-B0; a T4 has 15 for us.
+    return max(1, min(256, 256 * 224**2 // (side**2 * views)))
 
 
 def profile() -> str:
@@ -123,12 +160,10 @@ def hardware() -> dict[str, Any]:
     import torch
 
     where = device()
-    cpu, own = platform.processor() or platform.machine(), "source"
+    cpu = platform.processor() or platform.machine()
     with suppress(OSError, StopIteration):  # Linux says more
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         cpu = next(x.split(":")[1].strip() for x in lines if "model name" in x)
-    with suppress(PackageNotFoundError):  # run from a folder that was not installed
-        own = version("fer-utils")
     return {
         "device": torch.cuda.get_device_name() if where.type == "cuda" else where.type,
         "cpu": cpu,
@@ -136,12 +171,35 @@ def hardware() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__.split("+")[0],
-        "fer_utils": own,
+        "fer_utils": own_version() or "source",
     }
 
 
-def setup() -> None:
-    """Print what this process runs on and what that changes; for notebooks."""
+def own_version() -> str:
+    """Return the version of fer_utils; empty where it runs without installation."""
+    try:
+        return version("fer-utils")
+    except PackageNotFoundError:
+        return ""
+
+
+def setup(needs: str = "") -> None:
+    """Print what a notebook runs on and what that changes.
+
+    `needs` is the version that the notebook was made with; `FerError` if the installed
+    one is older, since then cells would fail for reasons that nobody could guess.
+    """
+    own = own_version()
+    if needs and own and _numbers(own) < _numbers(needs):
+        raise FerError(
+            f"this notebook needs fer_utils {needs}, and {own} is installed. In a "
+            "clone: git pull, then make course. Elsewhere: run `%pip uninstall -y "
+            "fer-utils`, restart the kernel, and run this cell again"
+        )
     found, chosen = hardware(), profile()
     print(f"Profile {chosen!r}: {PROFILES[chosen]}.")
     print("Device {device}, {threads} threads, torch {torch}.".format(**found))
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(".")]

@@ -146,20 +146,24 @@ def test_failure_while_a_bar_is_shown(fer, tmp_path, capsys):
     assert [line[:5] for line in err if line] == ["fer: "]
 
 
-def test_terminal_without_unicode_and_wrong_settings():
-    done = subprocess.run(
-        [FER, "data"],
-        env=os.environ | {"PYTHONIOENCODING": "ascii", "FER_PROFILE": "fast"},
-        capture_output=True,
-        text=True,
-    )
+def test_a_terminal_without_unicode_and_a_file():
+    """The terminal gets ? for what it lacks, a file gets everything in UTF-8."""
+    pty = pytest.importorskip("pty", reason="not on Windows")
+    env = os.environ | {"PYTHONIOENCODING": "ascii", "FER_PROFILE": "fast"}
+    ours, theirs = pty.openpty()
+    with open(ours, "rb") as terminal, open(theirs, "wb") as screen:
+        done = subprocess.run([FER, "data"], env=env, stdout=screen)
+        assert done.returncode == 0
+        seen = terminal.readline().decode("ascii")
+    assert "1,120 images (800 Training ? 160 PublicTest ? 160 Priv" in seen
+    done = subprocess.run([FER, "data"], env=env, capture_output=True)
     assert done.returncode == 0 and not done.stderr
-    assert "1,120 images (800 Training ? 160 PublicTest ? 160 Priv" in done.stdout
+    assert "(800 Training · 160 PublicTest · 160" in done.stdout.decode("utf-8")
 
 
 def test_command_as_installed(tmp_path):
     done = subprocess.run(
-        [FER, "data", "--data", "gone.zip"], capture_output=True, text=True
+        [FER, "data", "--data", "gone.zip"], capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 1 and not done.stdout
     assert done.stderr == "fer: gone.zip: nothing there; check the path or FER_DATA\n"

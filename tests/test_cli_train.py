@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "run"
     command = [sys.executable, "-m", "fer_utils", "train", "compact-cnn"]
     command += ["--folder", str(path), "--data", "sample"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert "val   accuracy 0.8" in done.stdout or "val   accuracy 0.9" in done.stdout
     assert "test  accuracy" in done.stdout and f"kept in {path}" in done.stdout
@@ -45,7 +45,7 @@ def fer(monkeypatch, capsys):
 
 
 def test_the_record_is_complete(folder):
-    record = json.loads((folder / "run.json").read_text())
+    record = json.loads((folder / "run.json").read_text("utf-8"))
     assert record["finished"] and record["profile"] == "quick"
     assert record["scores"]["val"]["accuracy"] >= 0.8
     assert record["scores"]["test"]["clean"]["count"] < 160

@@ -212,6 +212,37 @@ def test_earlier_download_is_used_offline(kaggle_cache, offline, reachable):
     assert not reachable, "nothing to ask Kaggle for"
 
 
+def test_the_second_load_does_not_look_at_35903_files(
+    kaggle_cache, offline, reachable, monkeypatch
+):
+    folder = kaggle(load.kaggle_cache())
+    (folder.parents[1] / "1.complete").touch()
+    first = load_fer2013()
+    for name in ("list_files", "read_source"):
+        monkeypatch.setattr(load, name, pytest.fail)
+    assert same(load_fer2013(), first)
+
+
+def test_a_kaggle_notebook_without_internet(kaggle_cache, offline, monkeypatch):
+    """There the data are attached by hand, and kagglehub only says where."""
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    attached = kaggle(kaggle_cache / "input" / "fer2013")
+    monkeypatch.setattr("kagglehub.dataset_download", lambda handle: str(attached))
+    assert load_fer2013().source == "Kaggle"
+
+
+def test_drawn_faces_are_announced_in_large_letters(monkeypatch):
+    shown = []
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    load_fer2013("sample")
+    assert not shown, "asked for by name"
+    monkeypatch.setattr(load, "config", replace(load.config, data="sample"))
+    load_fer2013()
+    (banner,) = shown
+    assert "<b>drawn faces</b>, not FER2013" in banner.data
+
+
 def test_kaggles_own_folder(monkeypatch):
     monkeypatch.delenv("KAGGLEHUB_CACHE", raising=False)
     monkeypatch.setenv("HOME", "/home/learner")

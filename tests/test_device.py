@@ -36,6 +36,21 @@ def test_profile(monkeypatch, name, capsys):
     assert second.startswith("Device cpu, ") and " threads, torch " in second
 
 
+@pytest.mark.parametrize("own", ["0.10.0", "0.9.1", "0.9.0", ""])
+def test_a_copy_that_is_new_enough(own, monkeypatch, capsys):
+    monkeypatch.setattr(device, "own_version", lambda: own)
+    device.setup("0.9.0")
+    assert "Profile" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("own", ["0.8.9", "0.1.0"])
+def test_a_copy_that_is_too_old(own, monkeypatch):
+    monkeypatch.setattr(device, "own_version", lambda: own)
+    wanted = rf"needs fer_utils 0\.9\.0, and {own} is installed.*git pull.*restart"
+    with pytest.raises(FerError, match=wanted):
+        device.setup("0.9.0")
+
+
 def test_profile_by_hardware(monkeypatch):
     monkeypatch.setattr(device, "config", read_config({"FER_DEVICE": "cpu"}))
     assert device.profile() == "cpu"
@@ -83,7 +98,7 @@ def python(code: str, **env: str) -> subprocess.CompletedProcess:
         cwd=ROOT,
         env=unset | env,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -124,3 +139,21 @@ os._exit(torch.get_num_threads())
 """
     done = python(code, OMP_NUM_THREADS="2")
     assert done.returncode == 1, done.stderr
+
+
+# --- Apple's GPU ----------------------------------------------------------------------
+
+
+def test_channels_last_everywhere_but_on_apples_gpu():
+    formats = {"cpu": torch.channels_last, "cuda": torch.channels_last}
+    formats |= {"mps": torch.contiguous_format}
+    for name, wanted in formats.items():
+        assert device.memory_format(torch.device(name)) == wanted
+
+
+def test_what_apples_gpu_lacks_falls_back():
+    show = "import os, fer_utils; print(os.environ['PYTORCH_ENABLE_MPS_FALLBACK'])"
+    for own, wanted in (({}, "1"), ({"PYTORCH_ENABLE_MPS_FALLBACK": "0"}, "0")):
+        command = [sys.executable, "-c", show]
+        done = subprocess.run(command, env=os.environ | own, capture_output=True)
+        assert done.stdout.decode().strip() == wanted

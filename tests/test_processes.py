@@ -54,13 +54,13 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_worker_processes(method, tmp_path):
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
+    script.write_text(SCRIPT, "utf-8")
     done = subprocess.run(
         [sys.executable, script, method, PORTRAIT, str(SECONDS)],
         env=os.environ | {"OMP_NUM_THREADS": "2"},
         timeout=2 * SECONDS,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.stdout == "done\n", done.stderr
 

@@ -114,8 +114,8 @@ def test_csv(tmp_path, name, header, kind):
 
 
 def test_a_csv_with_pixels_is_all_that_is_read(folder):
-    (folder / "example_submission.csv").write_text("id,emotion\n1,2\n")
-    (folder / "empty.csv").write_text("")
+    (folder / "example_submission.csv").write_text("id,emotion\n1,2\n", "utf-8")
+    (folder / "empty.csv").write_text("", "utf-8")
     assert len(read_source(folder).labels) == 28, "these carry no pixels"
     table(folder / "train" / "fer2013.csv")
     for path in (folder, pack(folder, "zip")):
@@ -169,7 +169,7 @@ def test_empty_folder(tmp_path):
 
 def test_folder_of_other_things(tmp_path):
     for number in range(50):
-        (tmp_path / f"{number}.txt").write_text("no image")
+        (tmp_path / f"{number}.txt").write_text("no image", "utf-8")
     assert "no FER2013 inside" in refusal(tmp_path)
 
 

@@ -115,4 +115,4 @@ def test_the_bench_quotes_the_records(monkeypatch):
     """A later record may be faster: then `make bench` is due."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "bench")
     compare = importlib.import_module("compare")
-    assert json.loads(compare.RECORD.read_text())["time_to"] == compare.time_to()
+    assert json.loads(compare.RECORD.read_text("utf-8"))["time_to"] == compare.time_to()

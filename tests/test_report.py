@@ -45,7 +45,7 @@ def test_nothing_is_stale():
 
 
 def test_every_figure_of_the_report_can_be_had(facts):
-    template = (ROOT / "report" / "report.md").read_text()
+    template = (ROOT / "report" / "report.md").read_text("utf-8")
     used = re.findall(r'\bfigure\("(\w+)"', template)
     assert len(set(used)) == len(used)
     made = set(figures.FIGURES) | set(figures.SCREENSHOTS) - {"page"}
@@ -65,7 +65,7 @@ def test_a_missing_run_says_so(house):
     assert text.count(NOT_RUN) > before.count(NOT_RUN)
     assert f"{NOT_RUN}: needs {SHIPPED}" in text, "its figures"
     assert "images/confusion_matrix.png" not in text
-    readme = report.readme(facts, (house / "README.md").read_text())
+    readme = report.readme(facts, (house / "README.md").read_text("utf-8"))
     assert re.search(rf"^\| `{SHIPPED}` .*{re.escape(NOT_RUN)}", readme, re.MULTILINE)
 
 
@@ -77,9 +77,9 @@ def test_no_run_at_all_and_no_bench(house):
 
 
 def spoil(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text("utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), "utf-8")
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_damaged_predictions_are_named(house, monkeypatch):
 
 @pytest.mark.parametrize("name", ["references.toml", "data.json"])
 def test_other_damaged_files_are_named(house, name):
-    (house / "report" / name).write_text("[")
+    (house / "report" / name).write_text("[", "utf-8")
     with pytest.raises(FerError, match=name):
         read_facts(house)
 
 
 def test_a_mistake_in_the_template_is_named(house):
     path = house / "report" / "report.md"
-    path.write_text("# T\n{{ nothing_of_that_name }}")
+    path.write_text("# T\n{{ nothing_of_that_name }}", "utf-8")
     with pytest.raises(FerError, match=r"report\.md: 'nothing_of_that_name' is undef"):
         report.render(read_facts(house), house)
 
@@ -228,9 +228,9 @@ def test_the_expected_range(facts):
 
 def test_numbers_of_the_data_can_be_written_anew(tmp_path, monkeypatch):
     path = tmp_path / "data.json"
-    path.write_text('{"agreement": {"all": 0.5}}')
+    path.write_text('{"agreement": {"all": 0.5}}', "utf-8")
     keep_data(load_fer2013("sample"), path)
-    kept = json.loads(path.read_text())
+    kept = json.loads(path.read_text("utf-8"))
     assert kept["agreement"] == {"all": 0.5}, "without votes, what was known stays"
     assert kept["protocols"].keys() == {"official", "course", "csv"}
 
@@ -248,7 +248,7 @@ def test_pixels_are_looked_for_without_a_network(monkeypatch, tmp_path):
 # --- scores in prose ---
 
 RUNS = {
-    path.parent.name: json.loads(path.read_text())
+    path.parent.name: json.loads(path.read_text("utf-8"))
     for path in sorted(ROOT.glob("report/runs/*/run.json"))
 }
 FROM_SCRATCH = {"B": ("custom-cnn",), "E": ("custom-cnn", "resnet9", "one-cycle")}
@@ -333,7 +333,7 @@ def unsupported(text: str, held: set[float], records: bool = True) -> list[str]:
 
 def published() -> set[float]:
     """Every figure of others, and what is known of the data."""
-    data = json.loads((ROOT / "report" / "data.json").read_text())
+    data = json.loads((ROOT / "report" / "data.json").read_text("utf-8"))
     found = prose.numbers(OTHERS) | set(data["agreement"].values())
     found |= {tomllib.loads(OTHERS)["human"], tomllib.loads(OTHERS)["human_spread"]}
     return found | {copies / sizes[2] for copies, *sizes in data["protocols"].values()}

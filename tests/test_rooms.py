@@ -16,7 +16,9 @@ def lint(folder: Path) -> subprocess.CompletedProcess:
     code = "from importlinter.cli import lint_imports_command as lint; lint()"
     command = [sys.executable, "-c", code, "--no-cache"]
     env = os.environ | {"PYTHONPATH": str(folder)}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, encoding="utf-8"
+    )
 
 
 @pytest.fixture

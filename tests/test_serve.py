@@ -324,7 +324,7 @@ def test_command(portrait):
     command = [sys.executable, "-m", "fer_utils", "serve", "--port", "0"]
     with (
         subprocess.Popen(
-            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as server,
         httpx.Client(timeout=60) as client,
     ):

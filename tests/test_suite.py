@@ -19,6 +19,7 @@ from fer_utils.training.record import Hardware, Record
 from suite import Job, plan, run_suite
 
 ROOT = Path(__file__).parents[1]
+RUNS = Path("runs", "quick")
 ONE_THREAD = {
     "device": "cpu",
     "cpu": "a CPU",
@@ -51,7 +52,7 @@ def names(jobs: list[Job]) -> list[tuple[str, int]]:
 
 
 def test_all_recipes_in_an_order_that_works(tmp_path):
-    jobs = plan([], "cpu", tmp_path)
+    jobs = plan([], "cpu", tmp_path, RUNS)
     assert {name for name, _ in names(jobs)} == set(recipe_names())
     order = [name for name, _ in names(jobs)]
     assert order.index("a-head") < order.index("a-fine-tuned")
@@ -59,7 +60,7 @@ def test_all_recipes_in_an_order_that_works(tmp_path):
 
 
 def test_a_recipe_comes_after_the_one_it_starts_from(tmp_path):
-    jobs = plan(["a-fine-tuned", "a-head"], "quick", tmp_path)
+    jobs = plan(["a-fine-tuned", "a-head"], "quick", tmp_path, RUNS)
     assert names(jobs) == [("a-head", 0), ("a-fine-tuned", 0)]
 
 
@@ -67,41 +68,34 @@ def test_every_seed_on_record_and_its_folder(tmp_path):
     put_record(tmp_path / "compact-cnn", "compact-cnn", 2, "cpu")
     put_record(tmp_path / "compact-cnn-seed1", "compact-cnn", 1, "cpu")
     put_record(tmp_path / "compact-cnn-seed7-full", "compact-cnn", 7, "full")
-    jobs = plan(["compact-cnn"], "cpu", tmp_path)
+    jobs = plan(["compact-cnn"], "cpu", tmp_path, RUNS)
     assert names(jobs) == [("compact-cnn", 1), ("compact-cnn", 2)]
     assert [job.kept.name for job in jobs] == ["compact-cnn-seed1", "compact-cnn"]
-    (full,) = plan(["compact-cnn"], "full", tmp_path)
+    (full,) = plan(["compact-cnn"], "full", tmp_path, RUNS)
     assert (full.recipe.seed, full.kept.name) == (7, "compact-cnn-seed7-full")
 
 
 def test_a_new_record_leaves_others_alone(tmp_path):
-    (job,) = plan(["resnet9"], "cpu", tmp_path)
+    (job,) = plan(["resnet9"], "cpu", tmp_path, RUNS)
     assert job.kept == tmp_path / "resnet9"
-    (job,) = plan(["resnet9"], "full", tmp_path)
+    (job,) = plan(["resnet9"], "full", tmp_path, RUNS)
     assert job.kept == tmp_path / "resnet9-seed0-full"
     put_record(tmp_path / "resnet9", "resnet9", 0, "full")
-    (job,) = plan(["resnet9"], "cpu", tmp_path)
+    (job,) = plan(["resnet9"], "cpu", tmp_path, RUNS)
     assert job.kept == tmp_path / "resnet9-seed0"
-
-
-def test_profiles_do_not_share_runs(tmp_path, monkeypatch):
-    (quick,) = plan(["resnet9"], "quick", tmp_path)
-    (cpu,) = plan(["resnet9"], "cpu", tmp_path)
-    assert cpu.folder.parent == quick.folder.parent / "cpu"
-    assert cpu.folder.name == quick.folder.name == "resnet9-seed0"
 
 
 def test_unknown_names(tmp_path):
     with pytest.raises(FerError, match="no recipe 'resnet'; recipes: "):
-        plan(["resnet"], "cpu", tmp_path)
+        plan(["resnet"], "cpu", tmp_path, RUNS)
     with pytest.raises(FerError, match="no profile 'gpu'; profiles: full"):
-        plan([], "gpu", tmp_path)
+        plan([], "gpu", tmp_path, RUNS)
 
 
 def test_teachers_come_first(tmp_path):
-    names = [job.recipe.name for job in plan(["distilled"], "full", tmp_path)]
+    names = [job.recipe.name for job in plan(["distilled"], "full", tmp_path, RUNS)]
     assert names == ["record-resnet18", "record-vgg", "distilled"]
-    jobs = plan(["taught"], "cpu", tmp_path)  # it names the seeds of its teachers
+    jobs = plan(["taught"], "cpu", tmp_path, RUNS)  # it names the seeds of its teachers
     assert [job.title for job in jobs] == [
         "wide-cnn",
         "deep-cnn",
@@ -122,7 +116,7 @@ def test_hardware_in_words():
 def jobs(tmp_path, monkeypatch):
     """Two trainings; the second starts from the first, which is on record."""
     put_record(tmp_path / "records" / "a-head", "a-head")
-    found = plan(["a-fine-tuned"], "quick", tmp_path / "records")
+    found = plan(["a-fine-tuned"], "quick", tmp_path / "records", RUNS)
     return [job._replace(folder=tmp_path / "runs" / job.title) for job in found]
 
 
@@ -164,7 +158,7 @@ def test_trains_keeps_and_then_skips(jobs, data, capsys):
 
 
 def test_a_failure_stops_what_needs_it_and_nothing_else(jobs, data, tmp_path):
-    other = plan(["augment-none"], "quick", tmp_path / "records")
+    other = plan(["augment-none"], "quick", tmp_path / "records", RUNS)
     other = [other[0]._replace(folder=tmp_path / "runs" / "other")]
     trained = []
 
@@ -232,7 +226,8 @@ def test_two_recipes_stopped_and_taken_up_again(tmp_path):
         start_new_session=True,
         preexec_fn=listen,
     )
-    stopped = tmp_path / "runs" / "augment-none-seed0" / "last.pt"
+    runs = tmp_path / "runs" / "quick-sample"
+    stopped = runs / "augment-none-seed0" / "last.pt"
     for _ in range(6000):
         if stopped.exists() or process.poll() is not None:
             break
@@ -243,9 +238,9 @@ def test_two_recipes_stopped_and_taken_up_again(tmp_path):
     text = log.read()
     assert text.rstrip().endswith("suite: stopped; the same command goes on from here")
     assert "Traceback" not in text, text
-    begun = json.loads((stopped.parent / "run.json").read_text())
+    begun = json.loads((stopped.parent / "run.json").read_text("utf-8"))
 
-    done = subprocess.run(typed, env=env, capture_output=True, text=True)
+    done = subprocess.run(typed, env=env, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert "2 of 2 records kept in" in done.stdout
     records = {p.name: Run.load(p) for p in (tmp_path / "records").iterdir()}
@@ -269,7 +264,10 @@ def test_the_real_records_are_safe_and_errors_are_one_line(
 ):
     typed = [sys.executable, ROOT / "tools" / "suite.py", *arguments]
     done = subprocess.run(
-        [*typed, "--data", "sample"], capture_output=True, text=True, cwd=tmp_path
+        [*typed, "--data", "sample"],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
     )
     assert done.returncode == 1 and message in done.stderr
     assert done.stderr.startswith("suite: ") and done.stderr.count("\n") == 1

@@ -1,7 +1,5 @@
 """What a training learns from: labels, votes, a teacher's answers."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -49,15 +47,6 @@ def test_a_student_of_two_teachers(tmp_path):
     share = learned.gather(1, torch.from_numpy(parts[0].labels)[:, None])
     assert (share >= 0.3 - 1e-6).all() and (share < 1).any()
     assert train(taught, *parts, tmp_path / "taught").finished
-
-
-def test_a_run_by_recipe_by_seed_or_by_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(targets, "config", replace(targets.config, runs=tmp_path))
-    assert targets.find_run("wide-cnn", 3) == tmp_path / "wide-cnn-seed3"
-    assert targets.find_run("wide-cnn-seed2", 3) == tmp_path / "wide-cnn-seed2"
-    (tmp_path / "mine").mkdir()
-    for name in ("mine", str(tmp_path / "mine")):
-        assert targets.find_run(name, 3) == tmp_path / "mine"
 
 
 def test_wrong_teachers(tmp_path):

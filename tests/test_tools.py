@@ -1,11 +1,14 @@
 """tools/sync.py and tools/course.py on a small project of their own."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import nbformat
@@ -14,7 +17,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course import find_data, tidy
-from sync import METADATA, SyncError, package_source, sync
+from sync import EXTRAS, METADATA, SyncError, package_source, sync
 
 ROOT = Path(__file__).parents[1]
 SOURCE = """\
@@ -38,12 +41,15 @@ def project(tmp_path):
     for folder in ("pkg", "notebooks/solutions"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copytree(ROOT / "tools", tmp_path / "tools")
-    (tmp_path / "pkg" / "mod.py").write_text(SOURCE)
+    (tmp_path / "pkg" / "mod.py").write_text(SOURCE, "utf-8")
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nversion = "1.2.3"\n'
-        '[project.urls]\nRepository = "https://github.com/me/it"\n'
+        '[project.urls]\nRepository = "https://github.com/me/it"\n',
+        "utf-8",
     )
-    (tmp_path / "README.md").write_text("# It\n<!-- course -->\n<!-- /course -->\n")
+    (tmp_path / "README.md").write_text(
+        "# It\n<!-- course -->\n<!-- /course -->\n", "utf-8"
+    )
     cells = [
         new_markdown_cell("# 1 · Look\n\n> What is | in it.\n\n| a | b |"),
         new_code_cell("", metadata={"tags": ["source:pkg.mod.f"]}),
@@ -55,15 +61,19 @@ def project(tmp_path):
 def test_sync_fills_and_settles(project):
     readme, lesson = project / "README.md", project / "notebooks" / "01_look.ipynb"
     assert sync(project, check=True) == [lesson, readme]
-    assert "me/it" not in readme.read_text(), "--check writes nothing"
+    assert "me/it" not in readme.read_text("utf-8"), "--check writes nothing"
     assert sync(project) == [lesson, readme]
     assert sync(project) == []
     opening, setup, source = nbformat.read(lesson, as_version=4).cells
     assert "github/me/it/blob/main/notebooks/01_look.ipynb" in opening.source
-    assert "archive/refs/tags/v1.2.3.zip" in setup.source
+    assert '"fer-utils @ https://github.com/me/it/archive/refs/heads/main.zip"' in (
+        setup.source
+    )
+    assert setup.source.endswith('fer.setup("1.2.3")')
     assert source.source == "@functools.cache\ndef f(x):\n    return x"
     assert (
-        "[1 · Look](notebooks/01_look.ipynb) | What is \\| in it." in readme.read_text()
+        "[1 · Look](notebooks/01_look.ipynb) | What is \\| in it."
+        in readme.read_text("utf-8")
     )
 
 
@@ -75,7 +85,20 @@ def test_setup_installs_the_extras_that_it_is_tagged_with(project):
     nb.cells[1].metadata.tags += ["extra:demo"]
     nbformat.write(nb, lesson)
     assert lesson in sync(project)
-    assert '"fer-utils[demo] @ ' in nbformat.read(lesson, as_version=4).cells[1].source
+    source = nbformat.read(lesson, as_version=4).cells[1].source
+    assert '"fer-utils[demo] @ ' in source and '["fer_utils", "anywidget"]' in source
+
+
+def test_the_module_that_tells_of_an_extra_comes_with_that_extra_alone():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    brought = {"": project["dependencies"], **project["optional-dependencies"]}
+    names = {
+        extra: {re.split(r"[<>=;\[ ]", line)[0] for line in lines}
+        for extra, lines in brought.items()
+    }
+    for extra, module in EXTRAS.items():
+        (distribution,) = packages_distributions()[module]
+        assert [e for e, found in names.items() if distribution in found] == [extra]
 
 
 def test_sync_names_what_it_cannot_find(project):
@@ -93,8 +116,43 @@ def write_lesson(project, name, *sources):
 
 def run_course(project, *options, **env):
     command = [sys.executable, "tools/course.py", *options]
-    env = os.environ | env
-    return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
+    spoken = env.get("PYTHONIOENCODING", "utf-8")
+    return subprocess.run(
+        command,
+        cwd=project,
+        env=os.environ | env,
+        capture_output=True,
+        encoding=spoken,
+    )
+
+
+# An English Windows: files and streams in its code page, unless told otherwise.
+CODE_PAGE = {
+    "PYTHONIOENCODING": "cp1252",
+    "PYTHONUTF8": "0",
+    "PYTHONCOERCECLOCALE": "0",
+    "LC_ALL": "C",  # here: ASCII
+}
+
+
+def test_tools_where_utf8_is_not_the_habit(project):
+    text = "a → b − √"
+    write_lesson(project, "02_signs", f"print('{text}')", f"raise ValueError('{text}')")
+    command = [sys.executable, "-X", "warn_default_encoding", "tools/sync.py"]
+    env = os.environ | CODE_PAGE
+    done = subprocess.run(command, cwd=project, env=env, capture_output=True)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+    assert b"EncodingWarning" not in done.stderr, done.stderr
+    lesson = project / "notebooks" / "02_signs.ipynb"
+    assert text in lesson.read_text("utf-8") and b"\r" not in lesson.read_bytes()
+    setup = nbformat.read(lesson, as_version=4)
+    del setup.cells[1]  # this project has no package to set up
+    nbformat.write(setup, lesson)
+    done = run_course(project, "02", **CODE_PAGE)
+    assert done.returncode == 1
+    assert "ValueError: a ? b ? ?" in done.stderr and "Traceback" not in done.stderr
+    page = project / "build" / "course" / "02_signs.html"
+    assert text in page.read_text("utf-8")
 
 
 def result(project, name):
@@ -203,10 +261,10 @@ def test_course_stops_in_one_line_and_takes_the_kernel_along(project, number):
     write_lesson(project, "01_look", f"{cell}\ntime.sleep(300)")
     command, pid = [sys.executable, "tools/course.py"], project / "notebooks" / "pid"
     with subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE) as course:
-        while not (pid.exists() and pid.read_text()):
+        while not (pid.exists() and pid.read_text("utf-8")):
             assert course.poll() is None
             time.sleep(0.1)
-        kernel = psutil.Process(int(pid.read_text()))
+        kernel = psutil.Process(int(pid.read_text("utf-8")))
         course.send_signal(number)
         errors = course.communicate(timeout=10)[1].decode()
     assert course.returncode == 128 + number

@@ -27,7 +27,7 @@ def ferplus(path: Path, count: int = 28) -> Path:
     lines = [
         f"Training,fer{i}.png,{i},0,0,0,0,0,0,0,0,{10 - i}\n" for i in range(count)
     ]
-    path.write_text(HEADER + "".join(lines))
+    path.write_text(HEADER + "".join(lines), "utf-8")
     return path
 
 
@@ -48,12 +48,12 @@ def test_votes_of_files(tmp_path, monkeypatch):
     with pytest.raises(FerError, match="load the CSV, or put a file-to-row table"):
         read_votes(loaded, path)
     rows = tmp_path / "fer2013_rows.csv"
-    rows.write_text(f"row,file\n5,{loaded.names[0]}\n99,{loaded.names[1]}\n")
+    rows.write_text(f"row,file\n5,{loaded.names[0]}\n99,{loaded.names[1]}\n", "utf-8")
     monkeypatch.setattr(module, "config", replace(config, votes=str(path)))
     votes = read_votes(loaded)
     assert votes[0, 0] == 5 and (votes[1:] == -1).all()
     for wrong in ("file\nx\n", "row,file\nx,y\n", "row\n1\n", "file,row\nx\n"):
-        rows.write_text(wrong)
+        rows.write_text(wrong, "utf-8")
         with pytest.raises(FerError, match=r"fer2013_rows\.csv: expected columns"):
             read_votes(loaded)
 
@@ -65,7 +65,7 @@ def test_votes_of_files(tmp_path, monkeypatch):
 def test_no_votes_in_the_file(sample, tmp_path, body):
     path = tmp_path / "fer2013new.csv"
     path.write_text(body, encoding="latin-1")
-    (tmp_path / "fer2013_rows.csv").write_text("row,file\n")
+    (tmp_path / "fer2013_rows.csv").write_text("row,file\n", "utf-8")
     with pytest.raises(FerError, match=r"fer2013new\.csv: expected ten vote columns"):
         read_votes(sample, path)
 

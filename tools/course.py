@@ -69,7 +69,7 @@ def prepare_environment() -> dict[str, str]:
 def find_data(in_place: bool) -> None:
     """Let `fer data` find and name the data; drawn faces get the quick profile."""
     command = [sys.executable, "-m", "fer_utils", "data"]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8")
     print(done.stdout, end="", flush=True)
     if done.returncode:  # it has said why
         raise SystemExit(done.returncode)
@@ -163,6 +163,8 @@ def run_notebook(path: Path, shown: dict[str, str], in_place: bool) -> str:
 
 
 def main() -> str | int:
+    for stream in (sys.stdout, sys.stderr):  # a Windows terminal may lack →
+        stream.reconfigure(errors="replace")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", help="such as 01 or solutions/01")
     parser.add_argument("--in-place", action="store_true", help="update notebooks/")

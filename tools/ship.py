@@ -1,6 +1,6 @@
 """Put a finished run into the package, with its card; keep its sisters on record.
 
-    python tools/ship.py runs/taught-seed*
+    python tools/ship.py runs/cpu/taught-seed*
 
 All are of one recipe. The one with the best PublicTest accuracy is shipped: PrivateTest
 has no say in it. The package averages six views of a face, so these scores go with the

@@ -16,14 +16,13 @@ from pathlib import Path
 from shutil import copy
 from typing import NamedTuple
 
-from fer_utils.config import config
 from fer_utils.data import FER2013, load_fer2013
 from fer_utils.device import profile
 from fer_utils.errors import FerError
 from fer_utils.formats import duration
 from fer_utils.training import Recipe, Run, recipe, recipe_names
 from fer_utils.training.record import Record
-from fer_utils.training.runs import fingerprint
+from fer_utils.training.runs import fingerprint, home
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "report" / "runs"
@@ -48,17 +47,15 @@ class Job(NamedTuple):
         return f"took {self.before.took}" + ", with other settings" * changed
 
 
-def plan(names: Iterable[str], chosen: str, records: Path) -> list[Job]:
+def plan(names: Iterable[str], chosen: str, records: Path, runs: Path) -> list[Job]:
     """Return the trainings of a profile in an order in which they can be done.
 
     A recipe (all, without `names`) comes with every seed that is on record, else with
     seed 0, and after the recipes that it starts from or learns from.
     """
-    runs = [Run.load(path.parent) for path in sorted(records.glob("*/run.json"))]
-    runs = [run for run in runs if run.record.profile == chosen]
-    known = {(run.recipe.name, run.recipe.seed): run for run in runs}
-    # Runs of another profile than this machine's own get a folder for themselves.
-    home = config.runs if chosen == profile() else config.runs / chosen
+    kept = [Run.load(path.parent) for path in sorted(records.glob("*/run.json"))]
+    kept = [run for run in kept if run.record.profile == chosen]
+    known = {(run.recipe.name, run.recipe.seed): run for run in kept}
     jobs: dict[tuple[str, int], Job] = {}
 
     def add(name: str, seed: int) -> None:
@@ -66,9 +63,9 @@ def plan(names: Iterable[str], chosen: str, records: Path) -> list[Job]:
         for earlier in needs(one):
             add(*earlier)
         before = known.get((name, seed))
-        kept = before.folder if before else free_folder(one, chosen, records)
+        place = before.folder if before else free_folder(one, chosen, records)
         record = before and before.record
-        jobs[name, seed] = Job(one, home / f"{name}-seed{seed}", kept, record)
+        jobs[name, seed] = Job(one, runs / f"{name}-seed{seed}", place, record)
 
     for name in names or recipe_names():
         for seed in sorted(s for n, s in known if n == name) or [0]:
@@ -120,7 +117,7 @@ def train_apart(job: Job, chosen: str, source: str | None) -> int:
     command = [sys.executable, "-m", "fer_utils", "train", job.recipe.name]
     command += ["--set", f"seed={job.recipe.seed}", "--folder", str(job.folder)]
     command += ["--data", source] if source else []
-    env = os.environ | {"FER_PROFILE": chosen, "FER_RUNS": str(job.folder.parent)}
+    env = os.environ | {"FER_PROFILE": chosen}
     process = subprocess.Popen(command, env=env)
     try:
         return process.wait()
@@ -154,12 +151,11 @@ def run_suite(jobs: list[Job], data: FER2013, train: Callable[[Job], int]) -> li
 def suite(names: list[str], chosen: str, source: str | None, records: Path) -> int:
     """Train, keep, draw the report; return the exit code."""
     data = load_fer2013(source)
-    toy = chosen == "quick" or data.source == "the embedded sample"
-    if toy and records == RECORDS:
+    if (chosen == "quick" or data.drawn) and records == RECORDS:
         why = "these are no scores to keep on record. Set FER_DATA and --profile cpu or"
         why += " full, or name a folder with --records"
         raise FerError(f"profile {chosen}, {data.source}: {why}")
-    jobs = plan(names, chosen, records)
+    jobs = plan(names, chosen, records, home(data, chosen))
     known = [job.before.seconds for job in jobs if job.before]
     print(f"{data}\nprofile {chosen}: {len(jobs)} trainings, records in {records}")
     print(f"{len(known)} of them are on record; they took {duration(sum(known))}")
@@ -175,6 +171,8 @@ def suite(names: list[str], chosen: str, source: str | None, records: Path) -> i
 
 
 def main() -> int:
+    for stream in (sys.stdout, sys.stderr):  # a Windows terminal may lack →
+        stream.reconfigure(errors="replace")
     parser = argparse.ArgumentParser("suite", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="RECIPE", help="these only")
     parser.add_argument("--profile", help="full or cpu; without it, by hardware")

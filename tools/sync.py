@@ -12,6 +12,7 @@
 
 import argparse
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -23,13 +24,17 @@ BADGE = re.compile(r"^\[!\[Open in Colab\].*$", re.MULTILINE)
 TABLE = re.compile(r"(?<=<!-- course -->\n).*?(?=<!-- /course -->)", re.DOTALL)
 HEAD = ("| Notebook | What it is about | |", "|---|---|---|")
 COLAB = "https://colab.research.google.com"
+# What tells that an extra is there: a module that it alone brings.
+EXTRAS = {"backbones": "efficientnet_lite_pytorch", "demo": "anywidget"}
 SETUP = """\
-try:
-    import fer_utils as fer
-except ModuleNotFoundError:  # on Colab, the first time
-    %pip install -q "fer-utils{extras} @ {url}/archive/refs/tags/v{version}.zip"
-    import fer_utils as fer
-fer.setup()"""
+from importlib.util import find_spec
+
+needed = {modules}
+if not all(map(find_spec, needed)):  # on Colab, the first time
+    %pip install -q "fer-utils{extras} @ {url}/archive/refs/heads/main.zip"
+import fer_utils as fer
+
+fer.setup("{version}")"""
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -85,9 +90,12 @@ def sync_notebook(nb, path: Path, root: Path, url: str, version: str) -> None:
         tags = cell.metadata.get("tags", ())
         names = [tag.removeprefix("source:") for tag in tags if tag[:7] == "source:"]
         if "setup" in tags:
-            extras = ",".join(tag[6:] for tag in tags if tag.startswith("extra:"))
-            extras = f"[{extras}]" if extras else ""
-            cell.source = SETUP.format(url=url, version=version, extras=extras)
+            extras = [tag[6:] for tag in tags if tag.startswith("extra:")]
+            modules = json.dumps(["fer_utils", *(EXTRAS[extra] for extra in extras)])
+            named = f"[{','.join(extras)}]" if extras else ""
+            cell.source = SETUP.format(
+                url=url, version=version, extras=named, modules=modules
+            )
         elif names:
             cell.source = "\n\n\n".join(package_source(root, name) for name in names)
 
@@ -124,11 +132,13 @@ def sync(root: Path, check: bool = False) -> list[Path]:
         if (new := TABLE.sub(lambda _: table, text)) != text:
             fresh[readme] = new
     for path, text in fresh.items() if not check else ():
-        path.write_text(text, "utf-8")
+        path.write_text(text, "utf-8", newline="\n")
     return list(fresh)
 
 
 def main() -> int:
+    for stream in (sys.stdout, sys.stderr):  # a Windows terminal may lack →
+        stream.reconfigure(errors="replace")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only say what is stale")
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[1])

@@ -74,7 +74,9 @@ def train(
         Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe."),
     ] = None,
     data: Data = None,
-    folder: Annotated[Path | None, Option(help="Else runs/RECIPE-seedSEED.")] = None,
+    folder: Annotated[
+        Path | None, Option(help="Else runs/PROFILE/RECIPE-seedSEED.")
+    ] = None,
     again: Annotated[bool, Option("--again", help="Start over.")] = False,
     test: Annotated[bool, Option(help="Score the test part, at the end.")] = True,
 ) -> None:
@@ -172,8 +174,11 @@ def serve(
 
 def main() -> None:
     """Run `fer`; a problem the user can solve is one line on stderr and exit code 1."""
-    for stream in (sys.stdout, sys.stderr):  # an ASCII terminal gets ? for ·
-        stream.reconfigure(errors="replace")
+    for stream in (sys.stdout, sys.stderr):
+        # A file gets UTF-8 whatever the system's habit, so that it holds every name;
+        # a terminal that lacks a character gets ? for it.
+        encoding = None if stream.isatty() else "utf-8"
+        stream.reconfigure(encoding=encoding, errors="replace")
     try:
         app()
     except (FerError, OSError) as error:

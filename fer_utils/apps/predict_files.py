@@ -3,21 +3,24 @@
 import csv
 import io
 import json
+import re
 import sys
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import SimpleNamespace
 
+from PIL import Image
 from tqdm.auto import tqdm
 
 from ..errors import FerError, PhotoError
 from ..files import write_atomic
-from ..photos import Face, Predictor, annotate, open_photo
+from ..photos import Face, Predictor, annotate, is_address, open_photo
 
 # What is taken from a folder: formats that can be read, and other photos, so that they
 # are reported instead of left out in silence.
 READ = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
 NOT_READ = {".heic", ".heif", ".avif", ".tif", ".tiff"}
+COMMENT = b"drawn by fer predict"  # in the annotated copies
 HEADER = ["photo", "face", "left", "top", "right", "bottom", "emotion", "confidence"]
 
 
@@ -35,9 +38,12 @@ def predict_all(
     `options` go to `predict`.
     """
     photos = find_photos(sources, out)
-    taken = {Path(name).resolve() for name, _ in photos}
+    taken = {same_file(Path(name)) for name, _ in photos}
     failed = 0
-    table = csv.writer(SimpleNamespace(write=lambda line: tqdm.write(line, end="")))
+    table = csv.writer(
+        SimpleNamespace(write=lambda line: tqdm.write(line, end="")),
+        lineterminator="\n",  # the stream makes of it what the system wants
+    )
     header = [*HEADER, *predictor.model.classes]
     if style == "csv":
         table.writerow(header)
@@ -59,7 +65,8 @@ def predict_all(
             tqdm.write(as_text(name, faces))
         if out:
             drawn = io.BytesIO()
-            annotate(image, faces).save(drawn, "JPEG", quality=90)
+            copy = annotate(image, faces)
+            copy.save(drawn, "JPEG", quality=90, comment=COMMENT)
             target = free_name(out / relative.with_suffix(".jpg"), taken)
             write_atomic(target, drawn.getbuffer())
     if failed:
@@ -81,8 +88,7 @@ def find_photos(sources: list[str], out: Path | None = None) -> list[tuple[str, 
     for source in sources:
         folder = Path(source)
         if not folder.is_dir():
-            name = Path(source.partition("?")[0]).name or "photo"
-            photos.append((source, Path(name)))
+            photos.append((source, Path(copy_name(source))))
             continue
         if among_copies(folder):
             why = f"the copies would lie among the photos of {source}"
@@ -100,14 +106,43 @@ def find_photos(sources: list[str], out: Path | None = None) -> list[tuple[str, 
     return photos
 
 
-def free_name(target: Path, taken: set[Path]) -> Path:
-    """Return `target`, numbered if it is a photo of this call or one of its copies."""
+def copy_name(source: str, path: type[PurePath] = PurePath) -> str:
+    """Return the file name of a photo's copy, from the photo's path or address.
+
+    `path`: the paths of another system, for tests.
+    """
+    if not is_address(source):
+        return path(source).name or "photo"
+    name = re.split("[?#]", source)[0].rpartition("/")[2]
+    # What could lead out of the folder, or is forbidden in Windows.
+    return re.sub(r'[\\<>:"|?*\x00-\x1f]', "_", name).strip(". ") or "photo"
+
+
+def same_file(path: Path) -> str:
+    """Return what two paths of one file have in common, also where case is ignored."""
+    return str(path.resolve()).casefold()
+
+
+def free_name(target: Path, taken: set[str]) -> Path:
+    """Return `target`, numbered if a photo is there: of this call, or any other file.
+
+    A copy of an earlier call gives way to the new one: it is known by its comment.
+    """
     number, first = 1, target
-    while target.resolve() in taken:
+    while same_file(target) in taken or (target.exists() and not is_copy(target)):
         number += 1
         target = first.with_stem(f"{first.stem}-{number}")
-    taken.add(target.resolve())
+    taken.add(same_file(target))
     return target
+
+
+def is_copy(path: Path) -> bool:
+    """Whether `fer predict --annotate` made this file."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get("comment") == COMMENT
+    except (OSError, ValueError):
+        return False
 
 
 def as_text(name: str, faces: list[Face]) -> str:

@@ -12,6 +12,7 @@ from ..labels import EMOTIONS, class_map, parse_classes
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 PROTOCOLS = ("official", "course", "csv")
+SAMPLE_NAME = "the embedded sample"
 
 
 class Splits(NamedTuple):
@@ -53,6 +54,11 @@ class FER2013:
     def __repr__(self) -> str:
         parts = [f"{(self.usage == u).sum():,} {u}" for u in USAGES if u in self.usage]
         return f"FER2013 from {self.source}: {len(self):,} images ({' · '.join(parts)})"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether these are the drawn faces of the sample, which teach nothing."""
+        return self.source == SAMPLE_NAME
 
     @cached_property
     def groups(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -12,13 +13,19 @@ from ..config import config
 from ..errors import FerError, reason
 from ..files import write_atomic
 from .archives import list_files
-from .fer2013 import FER2013
+from .fer2013 import FER2013, SAMPLE_NAME
 from .readers import Raw, read_source
 
 KAGGLE = "msambare/fer2013/versions/1"  # pinned: answers from its cache when offline
 KAGGLE_URL = "https://api.kaggle.com"
 PATIENCE = 10  # seconds that Kaggle may take to answer at all
 SAMPLE = Path(__file__).with_name("sample.npz")  # made by tools/draw_sample.py
+BANNER = """\
+<div style="border: 3px solid #d55e00; border-radius: 8px; padding: 0.6em 1em; \
+font-size: 1.6em; line-height: 1.3">These are <b>drawn faces</b>, not FER2013.<div \
+style="font-size: 0.6em">Every cell works, but accuracies mean nothing. For real \
+faces, connect to the internet, or download FER2013 and set <code>FER_DATA</code> to \
+it (data/README.md), then restart the kernel.</div></div>"""
 FORMAT = 1  # raise it when readers.py changes what it makes of a source
 
 
@@ -32,19 +39,24 @@ def load_fer2013(source: str | Path | None = None) -> FER2013:
     if source is not None and not str(source).strip():
         raise FerError("the path is empty; use a folder, CSV, archive or 'sample'")
     chosen = str(source or config.data).strip()
+    pinned = chosen in ("", "kaggle")
     path = _locate(chosen)
     if path == SAMPLE:
-        return FER2013(*_read_npz(SAMPLE), "the embedded sample")
+        if source is None:
+            show_banner()
+        return FER2013(*_read_npz(SAMPLE), SAMPLE_NAME)
     try:
         if not path.exists():
             raise FerError(f"{path}: nothing there; check the path or FER_DATA")
-        raw = _read_cached(path)
+        # The pinned download never changes: no need to look at its 35,903 files, which
+        # takes minutes where they lie on a network drive, as in Kaggle and Colab.
+        raw = _read_cached(path, _digest(KAGGLE) if pinned else _fingerprint(path))
     except OSError as error:
         raise FerError(
             f"{error.filename or path}: {error.strerror or error}; check that it "
             "exists and that you may read it"
         ) from None
-    return FER2013(*raw, "Kaggle" if chosen in ("", "kaggle") else path.name)
+    return FER2013(*raw, "Kaggle" if pinned else path.name)
 
 
 def _locate(chosen: str) -> Path:
@@ -62,6 +74,15 @@ def _locate(chosen: str) -> Path:
         return SAMPLE
 
 
+def show_banner() -> None:
+    """In a notebook, say in large letters that these are drawn faces, not FER2013."""
+    if "ipykernel" not in sys.modules:
+        return
+    from IPython.display import HTML, display
+
+    display(HTML(BANNER))
+
+
 def _download() -> Path:
     try:
         import kagglehub
@@ -69,7 +90,9 @@ def _download() -> Path:
 
         # kagglehub sets no time limit when it asks for a data set: behind a firewall
         # that silently drops packets it would wait for minutes, or for ever.
-        if not kaggle_cache().is_dir():
+        # On Kaggle itself it mounts the data, with the internet switched off, too.
+        on_kaggle = "KAGGLE_KERNEL_RUN_TYPE" in os.environ
+        if not on_kaggle and not kaggle_cache().is_dir():
             requests.head(KAGGLE_URL, timeout=PATIENCE)
         return Path(kagglehub.dataset_download(KAGGLE))
     except Exception as error:  # its errors share no base class
@@ -87,9 +110,9 @@ def kaggle_cache() -> Path:
     return Path(os.path.expanduser(home), "datasets", KAGGLE)
 
 
-def _read_cached(path: Path) -> Raw:
+def _read_cached(path: Path, key: str) -> Raw:
     """Return what `read_source` makes of `path`, from the cache when it is there."""
-    cache = config.cache / f"fer2013-{_fingerprint(path)}.npz"
+    cache = config.cache / f"fer2013-{key}.npz"
     try:
         return _read_npz(cache)
     except (FileNotFoundError, NotADirectoryError):
@@ -112,11 +135,15 @@ def _read_cached(path: Path) -> Raw:
 def _fingerprint(path: Path) -> str:
     """Return a key that changes when the source does."""
     path = path.resolve()
-    digest = hashlib.sha256(f"{FORMAT}|".encode() + os.fsencode(path))
+    found = [os.fspath(path)]
     for file in list_files(path) if path.is_dir() else [path]:
         stat = os.stat(file)
-        digest.update(os.fsencode(f"{file}|{stat.st_size}|{stat.st_mtime_ns}|"))
-    return digest.hexdigest()[:16]
+        found.append(f"{file}|{stat.st_size}|{stat.st_mtime_ns}")
+    return _digest("|".join(found))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(os.fsencode(f"{FORMAT}|{text}")).hexdigest()[:16]
 
 
 def _read_npz(path: Path) -> Raw:

@@ -21,7 +21,7 @@ def grad_cam(
     if images.ndim != 3 or not len(images):
         raise FerError(f"images {images.shape}: pass at least one image, [N,H,W]")
     device = next(model.parameters()).device
-    size = inference_batch(device)
+    size = inference_batch(device, model.input_size)
     batches = torch.from_numpy(images).unsqueeze(1).to(device).split(size)
     codes = [None] * len(batches)
     if labels is not None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..device import inference_batch
+from ..device import inference_batch, memory_format
 from ..errors import FerError
 from ..models import Recognizer
 
@@ -50,10 +50,12 @@ def predict_probabilities(
         return np.empty((0, len(model.classes)), np.float32)
     model.eval()
     device = next(model.parameters()).device
-    batches = torch.from_numpy(images).unsqueeze(1).split(inference_batch(device))
+    side = getattr(model, "input_size", images.shape[-1])
+    size = inference_batch(device, side, views)
+    batches = torch.from_numpy(images).unsqueeze(1).split(size)
     means = []
     for batch in tqdm(batches, disable=not progress, leave=False):
-        batch = batch.to(device, memory_format=torch.channels_last)
+        batch = batch.to(device, memory_format=memory_format(device))
         seen = tta_views(batch, views)
         each = model(seen.flatten(0, 1)).float().softmax(1)
         means.append(each.unflatten(0, seen.shape[:2]).mean(0).cpu())

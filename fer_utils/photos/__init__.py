@@ -2,5 +2,5 @@
 
 from .annotate import annotate
 from .detect import Found, crop_faces, find_faces, whole_face
-from .open import ACCEPTED, PORTRAIT, Photo, open_photo
+from .open import ACCEPTED, PORTRAIT, Photo, is_address, open_photo
 from .predictor import Face, Predictor

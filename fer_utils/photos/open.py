@@ -36,7 +36,7 @@ def open_photo(source: Photo, allow_private: bool = False) -> Image.Image:
     permits addresses in private networks. Raises `PhotoError`; the size is read from
     the header and checked before the pixels are decoded.
     """
-    if isinstance(source, str) and re.match(r"(?i)[a-z][a-z0-9+.-]*://", source):
+    if isinstance(source, str) and is_address(source):
         from .download import download
 
         source = download(source, allow_private, MAX_BYTES)
@@ -64,6 +64,11 @@ def open_photo(source: Photo, allow_private: bool = False) -> Image.Image:
     except OSError as error:
         why = f"cannot be read ({reason(error)})"
         raise PhotoError(f"{name}: {why}", "missing") from None
+
+
+def is_address(source: str) -> bool:
+    """Whether this is a web address, not a path; `C://me.jpg` is a path in Windows."""
+    return re.match(r"(?i)[a-z][a-z0-9+.-]+://", source) is not None
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

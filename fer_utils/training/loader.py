@@ -120,7 +120,7 @@ class Loader:
 
         @torch.no_grad()
         def features(images: Tensor, policy: Policy, name: str) -> Tensor:
-            parts = images.split(inference_batch(self.device))
+            parts = images.split(inference_batch(self.device, model.input_size))
             parts = tqdm(parts, desc=name, leave=False)
             with autocast():
                 changed = (augment(part.float() / 255, policy) for part in parts)

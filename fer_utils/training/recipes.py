@@ -27,7 +27,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     classes: str = "all"  # see labels.parse_classes
     protocol: Literal[*PROTOCOLS] = "official"  # see FER2013.split
     labels: Literal["fer", "fer+"] = "fer"  # fer+: learn the shares of people's votes
-    teacher: str = ""  # runs to learn from as well, with commas: see targets.find_run
+    teacher: str = ""  # runs to learn from as well, with commas: see runs.find_run
     teacher_weight: float = Field(0.7, ge=0, le=1)  # their share of what is learned
     epochs: int = Field(24, ge=1, le=10_000)
     batch_size: int = Field(128, ge=2, le=65_536)
@@ -51,7 +51,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     grad_clip: float = Field(0.0, ge=0, le=1e6)  # largest gradient norm, 0: no limit
     keep: Literal["best", "last"] = "best"  # which epoch: best by accuracy on `val`
     pretrained: bool = False  # start from ImageNet weights
-    start: str = ""  # "shipped", or an earlier run: see targets.find_run
+    start: str = ""  # "shipped", or an earlier run: see runs.find_run
     unfreeze: int = Field(-1, ge=-1, le=100)  # last blocks that learn too; -1: all
     lr_body: float = Field(0.0, ge=0, le=100)  # 0: as `lr`, which is the head's
     lr_stem: float = Field(0.0, ge=0, le=100)  # 0: as the body's

@@ -1,18 +1,15 @@
 """What a training learns: FER2013's labels, FER+ votes, or its teachers' answers."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import config
 from ..data import FER2013, vote_shares
 from ..errors import FerError
 from ..evaluation import predict_probabilities
 from ..models import Recognizer, load_model
 from .recipes import Recipe
-from .runs import Run
+from .runs import Run, find_run
 
 
 def training_targets(recipe: Recipe, train: FER2013, device: torch.device) -> Tensor:
@@ -38,7 +35,7 @@ def teacher_probabilities(
 ) -> np.ndarray:
     """Return float32 [N,classes]: the mean probabilities of the recipe's teachers."""
     names = [name.strip() for name in recipe.teacher.split(",")]
-    teachers = [(name, earlier_model(name, recipe.seed)) for name in names]
+    teachers = [(name, earlier_model(name, recipe.seed, train)) for name in names]
     for name, model in teachers:
         if model.classes != train.classes:
             raise FerError(
@@ -53,21 +50,14 @@ def teacher_probabilities(
     return np.mean(found, axis=0)
 
 
-def earlier_model(name: str, seed: int) -> Recognizer:
+def earlier_model(name: str, seed: int, data: FER2013) -> Recognizer:
     """Return the network that `start` or `teacher` names: "shipped", or a run's."""
     if name == "shipped":
         return load_model()
-    folder = find_run(name, seed)
+    folder = find_run(name, seed, data)
     if not folder.exists():
         raise FerError(
             f"{folder}: no run there, and the recipe needs the run of {name}; train "
             f"that recipe first (fer train {name.partition('-seed')[0]})"
         )
     return Run.load(folder).model
-
-
-def find_run(name: str, seed: int) -> Path:
-    """Return the folder of a run: `name` itself, or the recipe's run of this seed."""
-    # wide-cnn-seed2 names the run of one seed, whatever the seed here is.
-    own = config.runs / (name if "-seed" in name else f"{name}-seed{seed}")
-    return next((p for p in (Path(name), config.runs / name) if p.is_dir()), own)

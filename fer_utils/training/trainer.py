@@ -13,15 +13,20 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from ..config import config
 from ..data import FER2013
-from ..device import best_precision, device, inference_batch
+from ..device import (
+    best_precision,
+    device,
+    inference_batch,
+    keep_memory,
+    memory_format,
+)
 from ..errors import FerError
 from ..models import Recognizer, freeze
 from .loader import Loader
 from .optim import make_optimizers, make_scheduler
 from .recipes import Recipe
-from .runs import Run
+from .runs import Run, default_folder
 from .targets import earlier_model
 
 
@@ -34,14 +39,15 @@ def train(
 ) -> Run:
     """Train as the recipe says and return the `Run`, saved in `folder` as it goes.
 
-    `folder` defaults to `<FER_RUNS>/<name>-seed<seed>`. A training that was stopped
-    goes on from its last whole epoch and ends as it would have ended; a finished one
-    is loaded. `again` deletes it and starts over. `val` measures, and chooses the
+    `folder` defaults to `<FER_RUNS>/<profile>/<name>-seed<seed>`, or the next one that
+    holds no other training. A training that was stopped goes on from its last whole
+    epoch and ends as it would have ended; a finished one is loaded. `again` deletes it
+    and starts over. `val` measures, and chooses the
     epoch to keep. Raises `FerError` if the folder holds another recipe or other data,
     or if the loss is no longer finite.
     """
     check_data(recipe, train, val)
-    folder = Path(folder or config.runs / f"{recipe.name}-seed{recipe.seed}")
+    folder = Path(folder or default_folder(recipe, train, val))
     accelerator = Accelerator(cpu=device().type == "cpu")
     main = accelerator.is_main_process  # of several processes, the one that writes
     if again and main:
@@ -51,13 +57,15 @@ def train(
     if run.finished:
         return run
     start = time.perf_counter()  # the first epoch's time includes the preparations
+    keep_memory()
     trainer = Trainer(recipe, train, val, accelerator)
     run.resume(trainer.device, trainer.load_state_dict)
     if main:
         run.save()  # if the folder cannot be written, say so now, not after an epoch
     steps = trainer.loader.steps
     total, done = steps * recipe.epochs, steps * len(run.history)
-    with tqdm(total=total, initial=done, desc=folder.name, disable=not main) as bar:
+    name = folder.name + " (drawn faces)" * train.drawn
+    with tqdm(total=total, initial=done, desc=name, disable=not main) as bar:
         for epoch in range(len(run.history), recipe.epochs):
             trainer.start_epoch(epoch)
             lr = trainer.optimizers[0].param_groups[0]["lr"]
@@ -125,7 +133,7 @@ def validate_epoch(
 ) -> tuple[float, float]:
     """Return mean cross-entropy and accuracy on unchanged images."""
     model.eval()
-    size = inference_batch(images.device)
+    size = inference_batch(images.device, getattr(model, "input_size", 48))
     loss, right = 0.0, 0
     for batch, truth in zip(images.split(size), labels.split(size), strict=True):
         with autocast():
@@ -153,10 +161,10 @@ class Trainer:
         self.loader = Loader(recipe, train, val, accelerator)
         weights = self.loader.class_weights()
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=recipe.label_smoothing)
-        model = first_model(recipe, train.classes)
+        model = first_model(recipe, train)
         check_sizes(model, recipe)
         freeze(model, recipe.unfreeze)
-        model.to(self.device, memory_format=torch.channels_last)
+        model.to(self.device, memory_format=memory_format(self.device))
         self.recognizer = self.model = self.eval_model = self.saved_model = model
         self.averaged = None
         if recipe.cached_views:
@@ -219,14 +227,16 @@ class Trainer:
 
     def load_state_dict(self, state: dict) -> None:
         for part, saved in zip(self.parts, state["parts"], strict=True):
-            part.load_state_dict(saved)
+            if saved or part is not self.scaler:  # float32 had no use for a scaler
+                part.load_state_dict(saved)
 
 
-def first_model(recipe: Recipe, classes: tuple[str, ...]) -> Recognizer:
+def first_model(recipe: Recipe, train: FER2013) -> Recognizer:
     """Return the network to begin with: new, from ImageNet, or from an earlier run."""
+    classes = train.classes
     if not recipe.start:
         return Recognizer(recipe.model, classes, recipe.input_size, recipe.pretrained)
-    earlier = earlier_model(recipe.start, recipe.seed)
+    earlier = earlier_model(recipe.start, recipe.seed, train)
     model = Recognizer(recipe.model, classes, recipe.input_size)
     if earlier.classes != classes:  # then the head starts from scratch
         earlier.net.head = model.net.head
