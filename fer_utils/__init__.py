@@ -15,6 +15,9 @@ _ROOMS = {
     "models": ("load_model",),
     "training": ("Recipe", "Run", "recipe", "records", "train"),
     "evaluation": ("Scores", "evaluate"),
+    "notebook": ("say",),
+    "timing": ("fastest",),
+    "exercises": ("check",),
     "photos": ("Face", "Predictor", "crop_faces", "find_faces", "open_photo"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -233,14 +233,13 @@ def test_a_kaggle_notebook_without_internet(kaggle_cache, offline, monkeypatch):
 
 def test_drawn_faces_are_announced_in_large_letters(monkeypatch):
     shown = []
-    monkeypatch.setitem(sys.modules, "ipykernel", object())
-    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr(load, "banner", lambda *texts: shown.append(texts))
     load_fer2013("sample")
     assert not shown, "asked for by name"
     monkeypatch.setattr(load, "config", replace(load.config, data="sample"))
     load_fer2013()
-    (banner,) = shown
-    assert "<b>drawn faces</b>, not FER2013" in banner.data
+    ((title, text),) = shown
+    assert "<b>drawn faces</b>, not FER2013" in title and "FER_DATA" in text
 
 
 def test_kaggles_own_folder(monkeypatch):

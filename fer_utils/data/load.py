@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tqdm.auto import tqdm
 from ..config import config
 from ..errors import FerError, reason
 from ..files import write_atomic
+from ..notebook import banner
 from .archives import list_files
 from .fer2013 import FER2013, SAMPLE_NAME
 from .readers import Raw, read_source
@@ -20,12 +20,11 @@ KAGGLE = "msambare/fer2013/versions/1"  # pinned: answers from its cache when of
 KAGGLE_URL = "https://api.kaggle.com"
 PATIENCE = 10  # seconds that Kaggle may take to answer at all
 SAMPLE = Path(__file__).with_name("sample.npz")  # made by tools/draw_sample.py
-BANNER = """\
-<div style="border: 3px solid #d55e00; border-radius: 8px; padding: 0.6em 1em; \
-font-size: 1.6em; line-height: 1.3">These are <b>drawn faces</b>, not FER2013.<div \
-style="font-size: 0.6em">Every cell works, but accuracies mean nothing. For real \
-faces, connect to the internet, or download FER2013 and set <code>FER_DATA</code> to \
-it (data/README.md), then restart the kernel.</div></div>"""
+NO_SCORES = (
+    "Every cell works, but accuracies mean nothing. For real faces, connect to the "
+    "internet, or download FER2013 and set <code>FER_DATA</code> to it "
+    "(data/README.md), then restart the kernel."
+)
 FORMAT = 1  # raise it when readers.py changes what it makes of a source
 
 
@@ -43,7 +42,7 @@ def load_fer2013(source: str | Path | None = None) -> FER2013:
     path = _locate(chosen)
     if path == SAMPLE:
         if source is None:
-            show_banner()
+            banner("These are <b>drawn faces</b>, not FER2013.", NO_SCORES)
         return FER2013(*_read_npz(SAMPLE), SAMPLE_NAME)
     try:
         if not path.exists():
@@ -72,15 +71,6 @@ def _locate(chosen: str) -> Path:
             raise
         tqdm.write(f"{error}\nUsing the embedded sample of drawn faces instead.")
         return SAMPLE
-
-
-def show_banner() -> None:
-    """In a notebook, say in large letters that these are drawn faces, not FER2013."""
-    if "ipykernel" not in sys.modules:
-        return
-    from IPython.display import HTML, display
-
-    display(HTML(BANNER))
 
 
 def _download() -> Path:
