@@ -6,8 +6,9 @@ from pydantic import ValidationError
 
 from fer_utils import device
 from fer_utils.config import PROFILES, read_config
+from fer_utils.data import load_fer2013
 from fer_utils.errors import FerError
-from fer_utils.training import Recipe, recipe, recipe_names
+from fer_utils.training import Recipe, recipe, recipe_names, train
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -98,3 +99,18 @@ def test_every_default_is_valid():
 def test_a_recipe_cannot_be_changed_in_place():
     with pytest.raises(ValidationError, match="frozen"):
         Recipe("x").lr = 0.1
+
+
+def test_a_share_of_the_training_images():
+    data = load_fer2013("sample")
+    whole = Recipe("all").split(data)
+    some = Recipe("some", images=100, seed=3).split(data)
+    assert len(some.train) == 100 and len(some.val) == len(whole.val)
+    assert set(some.train.names) < set(whole.train.names)
+    again, other = (Recipe("x", images=100, seed=s).split(data).train for s in (3, 4))
+    assert np.array_equal(again.names, some.train.names)
+    assert not np.array_equal(other.names, some.train.names)
+    with pytest.raises(FerError, match=r"images = 9,000, but .* has 800 to train on"):
+        Recipe("many", images=9000).split(data)
+    with pytest.raises(FerError, match=r"train has 800 images, the recipe 100: recipe"):
+        train(Recipe("some", images=100), whole.train, whole.val)

@@ -26,6 +26,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     early_size: int = Field(0, ge=0, le=512)  # in the first half of the epochs; 0: same
     classes: str = "all"  # see labels.parse_classes
     protocol: Literal[*PROTOCOLS] = "official"  # see FER2013.split
+    images: int = Field(0, ge=0, le=100_000)  # training images, drawn; 0: all
     labels: Literal["fer", "fer+"] = "fer"  # fer+: learn the shares of people's votes
     teacher: str = ""  # runs to learn from as well, with commas: see runs.find_run
     teacher_weight: float = Field(0.7, ge=0, le=1)  # their share of what is learned
@@ -90,8 +91,21 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
         return Recipe(**self.model_dump() | changes)
 
     def split(self, data: FER2013) -> Splits:
-        """Return the recipe's classes of `data`, split by its protocol and seed."""
-        return data.with_classes(self.classes).split(self.protocol, self.seed)
+        """Return the recipe's classes of `data`, split by its protocol and seed.
+
+        `images` draws that many of the training part; `FerError` if it has fewer.
+        """
+        parts = data.with_classes(self.classes).split(self.protocol, self.seed)
+        if not self.images:
+            return parts
+        if self.images > len(parts.train):
+            raise FerError(
+                f"recipe {self.name!r}: images = {self.images:,}, but {data.source} "
+                f"has {len(parts.train):,} to train on; lower it, or 0 for all of them"
+            )
+        generator = np.random.default_rng(self.seed)
+        drawn = generator.permutation(len(parts.train))[: self.images]
+        return parts._replace(train=parts.train.select(np.sort(drawn)))
 
 
 def first_problem(error: ValidationError) -> str:

@@ -98,7 +98,12 @@ def train(
 
 
 def check_data(recipe: Recipe, train: FER2013, val: FER2013) -> None:
-    """Raise `FerError` if there are no images, or other classes than the recipe's."""
+    """Raise `FerError` if these are not the images and classes that the recipe says."""
+    if recipe.images not in (0, len(train)):
+        raise FerError(
+            f"train has {len(train):,} images, the recipe {recipe.images:,}: "
+            "recipe.split(data) draws them"
+        )
     for part, data in (("train", train), ("val", val)):
         if not len(data):
             raise FerError(f"{part} is empty: pass at least one image")
