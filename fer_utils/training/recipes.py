@@ -28,7 +28,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     protocol: Literal[*PROTOCOLS] = "official"  # see FER2013.split
     images: int = Field(0, ge=0, le=100_000)  # training images, drawn; 0: all
     labels: Literal["fer", "fer+"] = "fer"  # fer+: learn the shares of people's votes
-    teacher: str = ""  # runs to learn from as well, with commas: see runs.find_run
+    teacher: str = ""  # runs to learn from as well, with commas: see folders.find_run
     teacher_weight: float = Field(0.7, ge=0, le=1)  # their share of what is learned
     epochs: int = Field(24, ge=1, le=10_000)
     batch_size: int = Field(128, ge=2, le=65_536)
@@ -43,6 +43,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     warmup: float = Field(0.25, ge=0, le=0.95)  # share of steps before the peak
     patience: int = Field(3, ge=0, le=100)  # bad epochs before plateau halves the rate
     label_smoothing: float = Field(0.1, ge=0, le=0.9)
+    dropout: float = Field(-1.0, ge=-1, lt=1)  # before the head; -1: the network's own
     class_weights: Literal["none", "balanced"] = "none"
     augment: Literal[*POLICIES] = "standard"
     flips: Literal["random", "alternate"] = "random"  # alternate: every second epoch
@@ -52,7 +53,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     grad_clip: float = Field(0.0, ge=0, le=1e6)  # largest gradient norm, 0: no limit
     keep: Literal["best", "last"] = "best"  # which epoch: best by accuracy on `val`
     pretrained: bool = False  # start from ImageNet weights
-    start: str = ""  # "shipped", or an earlier run: see runs.find_run
+    start: str = ""  # "shipped", or an earlier run: see folders.find_run
     unfreeze: int = Field(-1, ge=-1, le=100)  # last blocks that learn too; -1: all
     lr_body: float = Field(0.0, ge=0, le=100)  # 0: as `lr`, which is the head's
     lr_stem: float = Field(0.0, ge=0, le=100)  # 0: as the body's

@@ -8,8 +8,9 @@ from ..data import FER2013, vote_shares
 from ..errors import FerError
 from ..evaluation import predict_probabilities
 from ..models import Recognizer, load_model
+from .folders import find_run
 from .recipes import Recipe
-from .runs import Run, find_run
+from .runs import Run
 
 
 def training_targets(recipe: Recipe, train: FER2013, device: torch.device) -> Tensor:

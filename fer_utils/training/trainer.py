@@ -23,10 +23,11 @@ from ..device import (
 )
 from ..errors import FerError
 from ..models import Recognizer, freeze
+from .folders import default_folder
 from .loader import Loader
 from .optim import make_optimizers, make_scheduler
 from .recipes import Recipe
-from .runs import Run, default_folder
+from .runs import Run
 from .targets import earlier_model
 
 
@@ -167,6 +168,7 @@ class Trainer:
         weights = self.loader.class_weights()
         self.loss = nn.CrossEntropyLoss(weights, label_smoothing=recipe.label_smoothing)
         model = first_model(recipe, train)
+        set_dropout(model, recipe)
         check_sizes(model, recipe)
         freeze(model, recipe.unfreeze)
         model.to(self.device, memory_format=memory_format(self.device))
@@ -253,6 +255,13 @@ def first_model(recipe: Recipe, train: FER2013) -> Recognizer:
             f"({recipe.start}) is a {earlier.name}; use the same model"
         ) from None
     return model
+
+
+def set_dropout(model: Recognizer, recipe: Recipe) -> None:
+    """Set the dropout of the head, where the recipe asks for another one."""
+    for layer in model.net.head.modules():
+        if isinstance(layer, nn.Dropout) and recipe.dropout >= 0:
+            layer.p = recipe.dropout
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined, TemplateError
 
 from fer_utils.errors import FerError, reason
@@ -114,10 +115,24 @@ class Text:
     def log_loss(self, name: str, part: str = "val") -> str:
         return f"{self.value(name, part, 'log_loss'):.3f}"
 
-    def gain(self, name: str, base: str, part: str = "val", key: str = "accuracy"):
-        """How many points `name` is above `base`, in words."""
-        points = 100 * (self.value(name, part, key) - self.value(base, part, key))
-        return f"{abs(points):.1f} points {'more' if points >= 0 else 'less'}"
+    def gain(self, name: str, base: str, part: str = "val") -> str:
+        """How many points more `name` gets right than `base`, with standard error.
+
+        Both were asked about the same faces, so the error is that of the differences.
+        """
+        right = [self.right(one, part) for one in (name, base)]
+        if len({len(one) for one in right}) > 1:
+            raise FerError(f"{name} and {base} were scored on different faces")
+        gained = 100 * (right[0] - right[1])
+        points, error = gained.mean(), gained.std() / len(gained) ** 0.5
+        more = "more" if points >= 0 else "less"
+        return f"{abs(points):.1f} ± {error:.1f} points {more}"
+
+    def right(self, name: str, part: str) -> np.ndarray:
+        """float [N]: whether the first seed's answers were right, 1 or 0."""
+        stored = self.facts.run(name).predictions()
+        answers = stored[f"{part}_probabilities"].argmax(1)
+        return (answers == stored[f"{part}_labels"]).astype(float)
 
     def copies(self, name: str) -> str:
         """What copies of training images add to a test accuracy, in points."""
