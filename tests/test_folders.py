@@ -29,9 +29,9 @@ def test_profile_and_drawn_faces_have_folders_of_their_own(home, monkeypatch):
     for name in ("quick", "cpu", "full"):
         profile_of(monkeypatch, name)
         found += [folders.default_folder(RECIPE, *parts) for parts in (real, drawn)]
-    folders = [path.relative_to(home).as_posix() for path in found]
-    assert folders[:2] == ["quick/tiny-seed0", "quick-sample/tiny-seed0"]
-    assert len(set(folders)) == 6
+    places = [path.relative_to(home).as_posix() for path in found]
+    assert places[:2] == ["quick/tiny-seed0", "quick-sample/tiny-seed0"]
+    assert len(set(places)) == 6
 
 
 def test_a_changed_recipe_or_other_images_lose_nothing(home):
