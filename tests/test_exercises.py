@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 import fer_utils as fer
 from fer_utils import exercises, notebook
@@ -107,3 +108,69 @@ def test_nobody_times_by_the_process_alone():
             if isinstance(node, ast.Attribute)
         }
         assert "thread_time" not in names, path
+
+
+# Notebook 2 -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [{0, 128}, [128, 0], (0, 128.0)], ids=str)
+def test_a_batch_is_mirrored_as_a_whole(answer):
+    before = torch.random.get_rng_state()
+    assert fer.check("2.1", answer)
+    assert torch.equal(torch.random.get_rng_state(), before), "changed the seed"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({0, 64, 128}, "64 mirrored faces never occur"),
+        (set(range(129)), "1 mirrored faces never occur"),
+        ({128}, "number is missing"),
+        (set(), "number is missing"),
+        (64, "a set of whole numbers"),
+        ("0, 128", "a set of whole numbers"),
+        ({0.5, 128}, "whole numbers"),
+        ({float("nan")}, "a set of whole numbers"),
+    ],
+    ids=str,
+)
+def test_other_numbers_of_mirrored_faces(answer, said):
+    assert said in fer.check("2.1", answer).text
+
+
+def test_darken():
+    def right(images, most):
+        return images * (1 - most * torch.rand(len(images), 1, 1, 1))
+
+    assert fer.check("2.2", right)
+    wrong = {
+        "same factor": lambda x, most: x * (1 - most * torch.rand_like(x)),
+        "factor of its own": lambda x, most: x * (1 - most * torch.rand(())),
+        "outside": lambda x, most: x * (1 - 2 * most * torch.rand(len(x), 1, 1, 1)),
+        "do not reach": lambda x, most: right(x, most / 2),
+        "same shape": lambda x, most: right(x, most).squeeze(1),
+        "change nothing": lambda x, most: right(x, 0.4),
+        "multiplied": lambda x, most: x + right(torch.ones_like(x), most) - 1,
+        "raises TypeError": lambda x: x,
+        "the function itself": 0.6,
+    }
+    for said, answer in wrong.items():
+        assert said in fer.check("2.2", answer).text, said
+
+
+def test_the_largest_angle():
+    def at_angle(angle):
+        return 0.7 - 0.002 * angle
+
+    assert fer.check("2.3", 25, at_angle=at_angle)
+    for answer, said in {
+        20: "not the largest",
+        30: "too far",
+        24: "no multiple",
+        -5: "too small",
+        500: "too large",
+        "x": "one number",
+    }.items():
+        assert said in fer.check("2.3", answer, at_angle=at_angle).text, answer
+    assert "pass the function" in fer.check("2.3", 25).text
+    assert fer.check("2.3", 90, at_angle=lambda angle: 0.1), "drawn faces: no loss"
