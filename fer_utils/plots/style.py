@@ -51,12 +51,14 @@ class Picture(Figure):
 
 
 def few_colours(image: Image.Image, colours: int = 256) -> Image.Image:
-    """Return an RGB image with so few colours, or with 64 greys if it has no others.
+    """Return an RGB image with so few colours; with fewer greys if it has no others.
 
     White and the colours of the expressions stay as they are, even in small marks.
     """
     if np.ptp(np.asarray(image), axis=2).max() == 0:
-        return image.convert("L").point(lambda grey: round(grey / 4.05) * 255 // 63)
+        top = 63 if colours > 128 else 23
+        table = [round(grey * top / 255) * 255 // top for grey in range(256)]
+        return image.convert("L").point(table)
     kept = ("#FFFFFF", *COLOURS.values())
     own = [int(colour[i : i + 2], 16) for colour in kept for i in (1, 3, 5)]
     found = image.quantize(colours - len(kept)).getpalette()
