@@ -56,7 +56,7 @@ def few_colours(image: Image.Image, colours: int = 256) -> Image.Image:
     White and the colours of the expressions stay as they are, even in small marks.
     """
     if np.ptp(np.asarray(image), axis=2).max() == 0:
-        top = 63 if colours > 128 else 23
+        top = 63 if colours > 128 else 19
         table = [round(grey * top / 255) * 255 // top for grey in range(256)]
         return image.convert("L").point(table)
     kept = ("#FFFFFF", *COLOURS.values())
