@@ -42,6 +42,15 @@ def test_votes_follow_the_rows(tmp_path):
     assert np.array_equal(again, votes[loaded.labels == 4])
 
 
+def test_votes_of_kaggles_files(sample, tmp_path):
+    """Their rows come with the package; two names from the head of fer2013.csv."""
+    names = ["train/fear/Training_64048399.jpg", "train/angry/Training_20326127.jpg"]
+    loaded = replace(sample.select([0, 1, 2]), names=np.array([*names, "other.jpg"]))
+    votes = read_votes(loaded, ferplus(tmp_path / "fer2013new.csv"))
+    assert list(votes[:, 0]) == [2, 1, -1]
+    assert len(np.unique(np.load(module.ROWS))) == 35_887
+
+
 def test_votes_of_files(tmp_path, monkeypatch):
     loaded = load_fer2013(kaggle(tmp_path / "fer2013"))
     path = ferplus(tmp_path / "fer2013new.csv")

@@ -39,16 +39,16 @@ STYLE = {
 class Picture(Figure):
     """A matplotlib figure that a notebook shows as PNG, the same bytes every time."""
 
-    greys = 64  # of a picture without colours; many faces need fewer to stay small
+    greys = 20  # of a picture without colours, in a notebook
 
-    def _repr_png_(self) -> bytes:
-        return self.png(dpi=80, colours=128)  # a notebook full of faces: under 300 KB
+    def _repr_png_(self) -> bytes:  # a notebook full of faces stays under 300 KB
+        return self.png(dpi=80, colours=128, greys=self.greys)
 
-    def png(self, dpi: int, colours: int = 256) -> bytes:
+    def png(self, dpi: int, colours: int = 256, greys: int = 64) -> bytes:
         """Return a small PNG file, without date or version: same figure, same bytes."""
         drawn, small = io.BytesIO(), io.BytesIO()
         self.savefig(drawn, format="png", dpi=dpi, metadata={"Software": None})
-        image = few_colours(Image.open(drawn).convert("RGB"), colours, self.greys)
+        image = few_colours(Image.open(drawn).convert("RGB"), colours, greys)
         image.save(small, "PNG", optimize=True, dpi=(dpi, dpi))
         return small.getvalue()
 
