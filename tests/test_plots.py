@@ -1,9 +1,15 @@
 """Figures: every one is drawn, says what is missing, and shows itself as PNG."""
 
+import io
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
+from matplotlib.figure import Figure
+from PIL import Image
 
 from fer_utils import plots
 from fer_utils.errors import FerError
@@ -52,6 +58,41 @@ def test_ticks_between_whole_per_cents_say_so():
     labels = [float(label.get_text().rstrip("%")) for label in axis.get_ticklabels()]
     assert labels == pytest.approx([100 * tick for tick in axis.get_ticklocs()])
     assert any(label % 1 for label in labels), "no tick between whole per cents"
+
+
+def test_a_pixel_of_a_face_is_a_square_of_pixels():
+    """Nearest, on whole pixels: what is drawn is what the network sees."""
+    faces = np.random.default_rng(0).integers(0, 2, (3, 1, 8, 8)).astype(float)
+    drawn = plots.face_grid({"one": faces[:2], "other": faces[2:]}, zoom=3)
+    image = Image.open(io.BytesIO(drawn._repr_png_())).convert("L")
+    sheet = np.asarray(image)[:, -2 * 10 * 3 :] / 255
+    assert sheet.shape == (2 * 10 * 3, 2 * 10 * 3)
+    for face, (top, left) in zip(faces, ((0, 0), (0, 30), (30, 0)), strict=True):
+        found = sheet[top : top + 24, left : left + 24]
+        assert np.allclose(found, face[0].repeat(3, 0).repeat(3, 1), atol=0.02)
+
+
+def test_titles_of_a_face_grid():
+    drawn = plots.face_grid({"a": np.zeros((2, 8, 8))}, titles=("left", "right"))
+    (axis,) = drawn.axes
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["left", "right"]
+
+
+@pytest.mark.parametrize("rows", [{}, {"a": []}], ids=str)
+def test_a_face_grid_without_faces(rows):
+    with pytest.raises(FerError, match="at least one for each row"):
+        plots.face_grid(rows)
+
+
+def test_a_picture_stays_small_beside_controls(monkeypatch):
+    """ipywidgets makes IPython show matplotlib's figures in its own, larger way."""
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    shell.display_formatter.formatters["image/png"].for_type(Figure, lambda _: b"large")
+    drawn = plots.face_grid({"a": np.zeros((1, 8, 8))})
+    assert shell.display_formatter.format(drawn)[0]["image/png"] == b"large"
+    plots.style.show_small()
+    assert shell.display_formatter.format(drawn)[0]["image/png"] == drawn._repr_png_()
 
 
 # Transfer (notebook 4) ------------------------------------------------------------

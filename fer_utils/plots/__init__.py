@@ -8,6 +8,7 @@ from .data import (
     augmentation_throughput,
     class_counts,
     emotions,
+    face_grid,
     faces,
     pixel_statistics,
     transformed_images,

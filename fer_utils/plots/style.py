@@ -1,6 +1,7 @@
 """One style for every figure, and a figure that shows itself small in a notebook."""
 
 import io
+import sys
 
 import numpy as np
 from matplotlib import cycler
@@ -48,6 +49,21 @@ class Picture(Figure):
         image = few_colours(Image.open(drawn).convert("RGB"), colours)
         image.save(small, "PNG", optimize=True, dpi=(dpi, dpi))
         return small.getvalue()
+
+
+def show_small() -> None:
+    """Let a notebook show a Picture as its own PNG, whatever it does with figures.
+
+    As soon as a notebook has controls, ipywidgets brings matplotlib's own way to show
+    a figure in, and that would win over `_repr_png_`: larger, and twice the bytes.
+    """
+    ipython = sys.modules.get("IPython")
+    if shell := ipython and ipython.get_ipython():
+        png = shell.display_formatter.formatters["image/png"]
+        png.for_type(Picture, Picture._repr_png_)
+
+
+show_small()
 
 
 def few_colours(image: Image.Image, colours: int = 256) -> Image.Image:
