@@ -12,11 +12,12 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course import find_data, tidy
+from course import find_data, lean_table, tidy
 from sync import EXTRAS, METADATA, SyncError, package_source, sync
 
 ROOT = Path(__file__).parents[1]
@@ -177,6 +178,17 @@ def test_tidy_shows_what_a_terminal_shows_in_the_end(name, written, shown):
         nb = new_notebook(cells=[new_code_cell("x", outputs=outputs)])
         tidy(nb, {})
         assert [(out.name, out.text) for out in nb.cells[0].outputs] == shown
+
+
+def test_a_table_without_styles_of_its_own_is_stored_short():
+    table = pd.DataFrame({"share": [0.25]}, index=["angry"]).style
+    found = lean_table(table.format("{:.0%}")._repr_html_())
+    assert "<th>angry</th><td>25%</td>" in found
+    assert not {"id=", "class=", "style", "\n"} & {*re.findall(r"\w+=|style|\n", found)}
+    coloured = table.highlight_max()._repr_html_()
+    assert lean_table(coloured) == coloured
+    plain = table.data._repr_html_()
+    assert lean_table(plain) == plain
 
 
 def test_tidy_leaves_what_belongs_into_git():

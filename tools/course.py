@@ -128,8 +128,19 @@ def tidy(nb, shown: dict[str, str]) -> None:
             for kind in [kind for kind in texts if kind.startswith("text")]:
                 for path, name in shown.items():
                     texts[kind] = texts[kind].replace(path, name)
+            if "text/html" in texts:
+                texts["text/html"] = lean_table(texts["text/html"])
             if not texts:
                 cell.outputs.remove(out)
+
+
+def lean_table(html: str) -> str:
+    """Return a pandas table without ids and classes if no style of it uses them."""
+    unused = '<style type="text/css">\n</style>\n'
+    if unused not in html:
+        return html
+    html = re.sub(r'(<t\w+)(?: (?:id|class)="[^"]*")+ ?', r"\1", html)
+    return re.sub(r"\n *", "", html.replace(unused, ""))
 
 
 def run_notebook(path: Path, shown: dict[str, str], in_place: bool) -> str:
