@@ -186,6 +186,7 @@ def test_tidy_leaves_what_belongs_into_git():
         new_output("stream", name="stdout", text="from /secret/data.zip\n"),
         new_output("stream", name="stderr", text="\r100%|#|\nUserWarning: mind\n"),
         new_output("display_data", {widget: {"model_id": "1"}}),
+        new_output("display_data", {widget: {}, "text/plain": "VBox(children=())"}),
         new_output("display_data", {widget: {}, "text/plain": "in /secret/data.zip"}),
         new_output("stream", name="stdout", text="after it\n"),
     ]

@@ -122,7 +122,9 @@ def tidy(nb, shown: dict[str, str]) -> None:
             texts = out.get("data", out)
             if "text" in out:
                 out.text = re.sub(r"(?m).*\r(?!\n)|[ \t]+$", "", out.text)
-            texts.pop("application/vnd.jupyter.widget-view+json", None)
+            widget = texts.pop("application/vnd.jupyter.widget-view+json", None)
+            if widget is not None and re.match(r"\w+\(", texts.get("text/plain", "")):
+                del texts["text/plain"]  # VBox(children=(…: nobody can read that
             for kind in [kind for kind in texts if kind.startswith("text")]:
                 for path, name in shown.items():
                     texts[kind] = texts[kind].replace(path, name)
