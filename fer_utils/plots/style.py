@@ -1,6 +1,7 @@
 """One style for every figure, and a figure that shows itself small in a notebook."""
 
 import io
+import sys
 
 import numpy as np
 from matplotlib import cycler
@@ -38,25 +39,48 @@ STYLE = {
 class Picture(Figure):
     """A matplotlib figure that a notebook shows as PNG, the same bytes every time."""
 
+    # How many shades a notebook shows; many faces need fewer to stay small.
+    greys = 64  # of a picture without colours
+    colours = 128  # of any other
+
     def _repr_png_(self) -> bytes:
-        return self.png(dpi=80, colours=128)  # a notebook full of faces: under 300 KB
+        return self.png(
+            dpi=80, colours=self.colours
+        )  # a notebook full of faces: under 300 KB
 
     def png(self, dpi: int, colours: int = 256) -> bytes:
         """Return a small PNG file, without date or version: same figure, same bytes."""
         drawn, small = io.BytesIO(), io.BytesIO()
         self.savefig(drawn, format="png", dpi=dpi, metadata={"Software": None})
-        image = few_colours(Image.open(drawn).convert("RGB"), colours)
+        image = few_colours(Image.open(drawn).convert("RGB"), colours, self.greys)
         image.save(small, "PNG", optimize=True, dpi=(dpi, dpi))
         return small.getvalue()
 
 
-def few_colours(image: Image.Image, colours: int = 256) -> Image.Image:
-    """Return an RGB image with so few colours, or with 64 greys if it has no others.
+def show_small() -> None:
+    """Let a notebook show a Picture as its own PNG, whatever it does with figures.
+
+    As soon as a notebook has controls, ipywidgets brings matplotlib's own way to show
+    a figure in, and that would win over `_repr_png_`: larger, and twice the bytes.
+    """
+    ipython = sys.modules.get("IPython")
+    if shell := ipython and ipython.get_ipython():
+        png = shell.display_formatter.formatters["image/png"]
+        png.for_type(Picture, Picture._repr_png_)
+
+
+show_small()
+
+
+def few_colours(image: Image.Image, colours: int = 256, greys: int = 64) -> Image.Image:
+    """Return an RGB image with so few colours, or greys if it has no others.
 
     White and the colours of the expressions stay as they are, even in small marks.
     """
     if np.ptp(np.asarray(image), axis=2).max() == 0:
-        return image.convert("L").point(lambda grey: round(grey / 4.05) * 255 // 63)
+        steps = greys - 1
+        level = [round(grey * steps / 255.15) * 255 // steps for grey in range(256)]
+        return image.convert("L").point(level)
     kept = ("#FFFFFF", *COLOURS.values())
     own = [int(colour[i : i + 2], 16) for colour in kept for i in (1, 3, 5)]
     found = image.quantize(colours - len(kept)).getpalette()
