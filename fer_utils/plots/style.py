@@ -39,10 +39,12 @@ STYLE = {
 class Picture(Figure):
     """A matplotlib figure that a notebook shows as PNG, the same bytes every time."""
 
-    greys = 20  # of a picture without colours, in a notebook
+    # How many shades a notebook shows, so that one full of faces stays under 300 KB.
+    greys = 20  # of a picture without colours
+    colours = 128  # of any other
 
-    def _repr_png_(self) -> bytes:  # a notebook full of faces stays under 300 KB
-        return self.png(dpi=80, colours=128, greys=self.greys)
+    def _repr_png_(self) -> bytes:
+        return self.png(dpi=80, colours=self.colours, greys=self.greys)
 
     def png(self, dpi: int, colours: int = 256, greys: int = 64) -> bytes:
         """Return a small PNG file, without date or version: same figure, same bytes."""

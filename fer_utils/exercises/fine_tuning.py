@@ -1,0 +1,77 @@
+"""Exercises of notebook 4: fine-tuning."""
+
+from math import isclose
+
+from .exercise import exercise, off_by
+
+
+@exercise(
+    "4.1",
+    "follow the best loss so far: which epochs are no better than it?",
+    "patience = 1 forgives one epoch in a row that is no better; the second halves",
+    "after 0.88 come 0.89 and 0.91: the rate is halved once, and counting starts anew",
+    praise="One halving: the epoch after it is forgiven, and the next one is better.",
+)
+def plateau(answer):
+    return off_by(answer, 0.0005, 1e-9)
+
+
+@exercise(
+    "4.2",
+    "`reversed(network.net.body)` gives the blocks from the last to the first",
+    "keep the rate in a variable, and multiply it by `decay` after every group",
+    "start with `[{'params': list(network.net.head.parameters()), 'lr': lr}]`",
+    praise="Howard and Ruder (2018) train language models like this.",
+)
+def layerwise(answer):
+    """The groups of a small network: head, blocks from the last on, stem."""
+    from ..models import Recognizer
+
+    if not callable(answer):
+        return f"a function is needed, not {type(answer).__name__}"
+    network = Recognizer("compact-cnn")
+    groups = answer(network, 1e-2, 0.5)
+    count = len(network.net.body) + 2
+    try:
+        rates = [group["lr"] for group in groups]
+        listed = [id(weight) for group in groups for weight in group["params"]]
+    except (TypeError, KeyError):
+        return "it has to return a list of dicts with `params` and `lr`"
+    if len(groups) != count:
+        return f"{len(groups)} groups, but head, blocks and stem are {count}"
+    if sorted(listed) != sorted(map(id, network.parameters())):
+        return "not every weight is in exactly one group"
+    if {id(w) for w in groups[0]["params"]} != set(
+        map(id, network.net.head.parameters())
+    ):
+        return "the first group is not the head"
+    if {id(w) for w in groups[-1]["params"]} != set(
+        map(id, network.net.stem.parameters())
+    ):
+        return "the last group is not the stem"
+    wanted = [1e-2 * 0.5**number for number in range(count)]
+    right = all(
+        isclose(*pair, rel_tol=1e-6) for pair in zip(rates, wanted, strict=True)
+    )
+    return "" if right else "the rates do not fall by `decay` from group to group"
+
+
+@exercise(
+    "4.3",
+    "zip the two lists of blocks and call `distance` on each pair",
+    "`max(range(len(found)), key=found.__getitem__)` is the place of the largest",
+    "`distance(after_head._blocks[i], tuned[3e-4]._blocks[i])` for every i",
+    praise="Compare its neighbours, too: how much further did it go than they did?",
+)
+def moved_most(answer, before, after):
+    def distance(old, new):
+        pairs = list(zip(old.parameters(), new.parameters(), strict=True))
+        moved = sum((b - a).square().sum() for a, b in pairs)
+        return (moved / sum(a.square().sum() for a, _ in pairs)).sqrt().item()
+
+    found = [distance(*pair) for pair in zip(before, after, strict=True)]
+    if answer not in range(len(found)):
+        return f"the answer has to be a whole number from 0 to {len(found) - 1}"
+    if found[answer] == max(found):
+        return ""
+    return f"block {answer} moved by {found[answer]:.2%}, another one further"
