@@ -197,6 +197,20 @@ def test_what_the_package_imports_is_declared():
                 assert own or known in declared, f"{path.name} imports {name}"
 
 
+def taught():
+    """The rows of CONTRIBUTING's table: project, teaching, notebook, line of code."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    found = re.findall(r"^\| ([A-G, ]+) \| (.+?) \| (\d\d) \| `(.+)` \|$", text, re.M)
+    assert {letter for row in found for letter in row[0].split(", ")} == set("ABCDEFG")
+    return found
+
+
+@pytest.mark.parametrize("row", taught(), ids=lambda row: f"{row[0]} {row[1]}")
+def test_the_learner_does_what_the_projects_teach(row):
+    (path,) = (path for path in COURSE if path.name.startswith(row[2]))
+    assert any(row[3] in cell.source for cell in code_cells(path)), row
+
+
 def test_every_text_is_utf8_and_says_so():
     """Without an encoding Windows takes its own, which lacks →, − and most names."""
     for path in tracked("*.py"):
