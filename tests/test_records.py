@@ -16,10 +16,11 @@ FLOORS = {
     ("a-fine-tuned", "val"): 0.60,
     ("a-longer", "test"): 0.60,
     ("c-linear", "val"): 0.4039,
-    ("c-augmented", "val"): 0.63,
-    ("c-augmented", "test"): 0.63,
-    ("c-longer", "val"): 0.64,
-    ("c-longer", "test"): 0.65,
+    ("c-one-middle-rate", "val"): 0.6149,
+    ("c-augmented", "val"): 0.60,
+    ("c-augmented", "test"): 0.62,
+    ("c-longer", "val"): 0.645,
+    ("c-longer", "test"): 0.655,
     ("custom-cnn", "test"): 0.659,
     ("resnet9", "test"): 0.659,
     ("laptop", "test"): 0.659,
@@ -30,6 +31,7 @@ FLOORS = {
     ("g-vgg16", "val"): 0.26,  # above saying the most frequent class, always
 }
 
+LADDER = ("c-linear", "c-one-rate", "c-discriminative", "c-augmented", "c-longer")
 TAUGHT = ("taught", "wide-cnn", "deep-cnn", "compact-cnn")
 
 
@@ -86,11 +88,20 @@ def test_floor(name, part):
 
 
 def test_the_ladder_rises():
-    """But one rate for all layers does as well as two, where steps are few."""
-    rungs = ("c-linear", "c-discriminative", "c-augmented", "c-longer")
-    found = [accuracy(name) for name in rungs]
-    assert found == sorted(set(found)), "in the order of the reference"
-    assert accuracy("c-linear") < accuracy("c-one-rate") < accuracy("c-augmented")
+    """All layers gain most, falling rates a good deal; at constant rates it wobbles."""
+    for name in ("c-one-rate", "c-one-middle-rate", "c-one-low-rate"):
+        assert accuracy("c-linear") + 0.1 < accuracy(name) < accuracy("c-longer")
+    assert accuracy("c-linear") + 0.1 < accuracy("c-discriminative")
+    assert max(map(accuracy, LADDER)) == accuracy("c-longer")
+
+
+def test_augmentation_pays_in_a_long_training():
+    """By far more than its standard error of about 0.8 points."""
+    none, theirs, ours = (accuracy(f"augment-{name}") for name in ("none", "a", "ours"))
+    assert none + 0.04 < theirs < ours
+    history = {name: RECORDS[f"augment-{name}"].history for name in ("none", "ours")}
+    first = {name: epochs[4]["val_accuracy"] for name, epochs in history.items()}
+    assert abs(first["none"] - first["ours"]) < 0.05, "early on there is no difference"
 
 
 def test_the_pupil_leads_its_teachers_where_it_was_chosen():
