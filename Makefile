@@ -46,7 +46,7 @@ notebooks: sync  ## re-execute the notebooks in place, on the real data
 report: $(READY)  ## draw figures, tables and report (html, pdf) from the run records
 	@$(PY) -m report.build
 
-colab: $(READY)  ## run every notebook as Colab would: its versions, a setup cell's install
+colab: $(READY)  ## run every notebook with Colab's versions, installed by its setup cell
 	@$(PY) tools/colab.py
 
 suite: $(READY)  ## train every recipe on record again (hours); resumes

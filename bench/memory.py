@@ -68,9 +68,8 @@ class Peak(TorchDispatchMode):
 @contextmanager
 def pretended(device: str):
     """Let everything be computed with fake tensors on `device`, in float16 as a T4."""
-    half = mock.patch.object(trainer, "best_precision", lambda *_: torch.float16)
     patches = [
-        half,
+        mock.patch.object(trainer, "best_precision", lambda *_: torch.float16),
         # Fake weights cannot move; they are made in the right place.
         mock.patch.object(nn.Module, "to", lambda self, *_, **__: self),
         mock.patch.object(torch.Tensor, "numpy", lambda tensor: tensor),

@@ -2,6 +2,7 @@
 
 from math import isclose
 
+from ..errors import reason
 from .exercise import exercise, off_by
 
 
@@ -30,26 +31,19 @@ def layerwise(answer):
     if not callable(answer):
         return f"a function is needed, not {type(answer).__name__}"
     network = Recognizer("compact-cnn")
-    groups = answer(network, 1e-2, 0.5)
-    count = len(network.net.body) + 2
+    parts = [network.net.head, *reversed(network.net.body), network.net.stem]
     try:
+        groups = answer(network, 1e-2, 0.5)
         rates = [group["lr"] for group in groups]
-        listed = [id(weight) for group in groups for weight in group["params"]]
-    except (TypeError, KeyError):
-        return "it has to return a list of dicts with `params` and `lr`"
-    if len(groups) != count:
-        return f"{len(groups)} groups, but head, blocks and stem are {count}"
-    if sorted(listed) != sorted(map(id, network.parameters())):
-        return "not every weight is in exactly one group"
-    if {id(w) for w in groups[0]["params"]} != set(
-        map(id, network.net.head.parameters())
-    ):
-        return "the first group is not the head"
-    if {id(w) for w in groups[-1]["params"]} != set(
-        map(id, network.net.stem.parameters())
-    ):
-        return "the last group is not the stem"
-    wanted = [1e-2 * 0.5**number for number in range(count)]
+        listed = [[id(weight) for weight in group["params"]] for group in groups]
+    except Exception as error:  # whatever a learner's code raises
+        return f"layerwise(network, 0.01, 0.5) stops with {reason(error)!r:.80}"
+    if len(listed) != len(parts):
+        return f"{len(listed)} groups, but head, blocks and stem are {len(parts)}"
+    for number, (found, part) in enumerate(zip(listed, parts, strict=True)):
+        if sorted(found) != sorted(map(id, part.parameters())):
+            return f"group {number} has not the weights of its part, each of them once"
+    wanted = [1e-2 * 0.5**number for number in range(len(parts))]
     right = all(
         isclose(*pair, rel_tol=1e-6) for pair in zip(rates, wanted, strict=True)
     )
