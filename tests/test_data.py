@@ -141,7 +141,7 @@ def reachable(monkeypatch):
     def head(url, timeout):
         calls.append((url, timeout))
 
-    monkeypatch.setattr("requests.head", head)
+    monkeypatch.setattr("httpx.head", head)
     return calls
 
 
@@ -199,7 +199,7 @@ def test_kagglehub_that_fails(kaggle_cache, reachable, monkeypatch):
     monkeypatch.setattr("kagglehub.dataset_download", fail)
     assert "from Kaggle (403 Forbidden.); check the network" in refusal("kaggle")
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    assert "from Kaggle (import of kagglehub halted" in refusal("kaggle")
+    assert "pip install 'fer-utils[course]'" in refusal("kaggle")
 
 
 def test_earlier_download_is_used_offline(kaggle_cache, offline, reachable):

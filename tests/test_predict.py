@@ -125,26 +125,27 @@ def test_a_list_is_answered_by_a_list(predictor, portrait):
     assert predictor.predict([]) == [] and predictor.predict(wall) == []
 
 
-def test_all_faces_go_through_the_net_in_one_call(predictor, portrait, monkeypatch):
-    calls = []
-    forward = predictor.model.forward
+@pytest.fixture
+def batches(predictor, monkeypatch):
+    """How many images went through the network in each call."""
+    calls, run = [], predictor.network._run
     monkeypatch.setattr(
-        predictor.model, "forward", lambda x: calls.append(len(x)) or forward(x)
+        predictor.network, "_run", lambda x: calls.append(len(x)) or run(x)
     )
+    return calls
+
+
+def test_all_faces_go_through_the_net_in_one_call(predictor, portrait, batches):
     predictor.predict([portrait] * 3, views=1)
     predictor.predict([portrait] * 3, views=6)
-    assert calls == [3, 18]
+    assert batches == [3, 18]
 
 
-def test_many_faces_go_through_in_batches(predictor, monkeypatch):
+def test_many_faces_go_through_in_batches(predictor, batches):
     """So that hundreds of faces in one photo do not take all the memory."""
-    calls, faces = [], crops(40)
-    forward = predictor.model.forward
-    monkeypatch.setattr(
-        predictor.model, "forward", lambda x: calls.append(len(x)) or forward(x)
-    )
+    faces = crops(40)
     many = predictor.probabilities(faces, views=6)
-    assert max(calls) <= 6 * 16 and sum(calls) == 6 * 40
+    assert max(batches) <= 6 * 16 and sum(batches) == 6 * 40
     assert np.allclose(many[20:], predictor.probabilities(faces[20:]), atol=1e-5)
 
 

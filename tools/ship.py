@@ -1,5 +1,7 @@
 """Put a finished run into the package, with its card; keep its sisters on record.
 
+Both files are written: ONNX to predict with, safetensors to train on.
+
     python tools/ship.py runs/cpu/taught-seed*
 
 All are of one recipe. The one with the best PublicTest accuracy is shipped: PrivateTest
@@ -16,9 +18,11 @@ from jinja2 import Environment, StrictUndefined
 
 from fer_utils.errors import FerError
 from fer_utils.evaluation import apply_temperature, calibration_error, fit_temperature
+from fer_utils.export import export_onnx
 from fer_utils.files import write_atomic
 from fer_utils.labels import EMOTIONS
 from fer_utils.models import SHIPPED, load_model, save_model
+from fer_utils.photos.network import SHIPPED as ONNX
 from fer_utils.training import Run
 from suite import RECORDS, ROOT, keep
 
@@ -46,6 +50,7 @@ def ship(folders: list[Path]) -> None:
         views=VIEWS, temperature=temperature, data=best.record.data.model_dump(),
         date=datetime.now(UTC).date().isoformat(),
     )  # fmt: skip
+    export_onnx(load_model(), ONNX)
     for run in runs:
         seed = "" if run is best else f"-seed{run.recipe.seed}"
         keep(run, RECORDS / f"{best.recipe.name}{seed}")

@@ -122,6 +122,29 @@ def evaluate(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, Argument(metavar="RUN", help="A run, or its weights.")],
+    out: Annotated[Path, Argument(metavar="OUT.onnx", help="The file to write.")],
+    precision: Annotated[
+        str, Option(help="How weights are stored: float16 or float32.")
+    ] = "float16",
+    int8: Annotated[
+        bool, Option("--int8", help="Whole numbers: half the size, and quicker.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Write a network to one ONNX file that answers without PyTorch.
+
+    Its answers to PublicTest are compared with the original's. `--int8` is calibrated
+    on a thousand Training faces.
+    """
+    from ..data import load_fer2013
+    from .export import export_run
+
+    export_run(run, out, "int8" if int8 else precision, load_fer2013(data))
+
+
+@app.command()
 def predict(
     photos: Annotated[
         list[str], Argument(metavar="PHOTO", help="Photos, folders, http(s) addresses.")
@@ -181,6 +204,8 @@ def main() -> None:
         stream.reconfigure(encoding=encoding, errors="replace")
     try:
         app()
-    except (FerError, OSError) as error:
+    except (ModuleNotFoundError, FerError, OSError) as error:
+        if isinstance(error, ModuleNotFoundError):
+            error = missing("this command", "course", error)
         print(f"fer: {error}", file=sys.stderr)
         sys.exit(1)

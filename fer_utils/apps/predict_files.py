@@ -44,7 +44,7 @@ def predict_all(
         SimpleNamespace(write=lambda line: tqdm.write(line, end="")),
         lineterminator="\n",  # the stream makes of it what the system wants
     )
-    header = [*HEADER, *predictor.model.classes]
+    header = [*HEADER, *predictor.classes]
     if style == "csv":
         table.writerow(header)
     # None: a bar on a terminal only, since it would clutter a log file.

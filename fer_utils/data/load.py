@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from ..config import config
 from ..errors import FerError, reason
 from ..files import write_atomic
+from ..lazy import need
 from ..notebook import banner
 from .archives import list_files
 from .fer2013 import FER2013, SAMPLE_NAME
@@ -74,20 +75,21 @@ def _locate(chosen: str) -> Path:
 
 
 def _download() -> Path:
-    try:
-        import kagglehub
-        import requests
+    need("kagglehub", "downloading FER2013", "course")
+    import httpx
+    import kagglehub
 
+    try:
         # kagglehub sets no time limit when it asks for a data set: behind a firewall
         # that silently drops packets it would wait for minutes, or for ever.
         # On Kaggle itself it mounts the data, with the internet switched off, too.
         on_kaggle = "KAGGLE_KERNEL_RUN_TYPE" in os.environ
         if not on_kaggle and not kaggle_cache().is_dir():
-            requests.head(KAGGLE_URL, timeout=PATIENCE)
+            httpx.head(KAGGLE_URL, timeout=PATIENCE)
         return Path(kagglehub.dataset_download(KAGGLE))
     except Exception as error:  # its errors share no base class
-        unreachable = "ConnectionPool" in str(error)  # then three lines of internals
-        why = "no connection" if unreachable else reason(error)
+        cut = isinstance(error, httpx.TransportError) or "ConnectionPool" in str(error)
+        why = "no connection" if cut else reason(error)
         raise FerError(
             f"FER2013 could not be downloaded from Kaggle ({why}); check the network, "
             "or download it in a browser and set FER_DATA to the file"

@@ -1,14 +1,22 @@
 """From probabilities to scores: how often right, how sure, how reliably better."""
 
-from .calibration import (
-    apply_temperature,
-    calibration_curve,
-    calibration_error,
-    coverage_curve,
-    fit_temperature,
-    threshold_for,
+from ..lazy import lazy
+
+__getattr__, __all__ = lazy(
+    __name__,
+    {
+        "calibration": (
+            "apply_temperature",
+            "calibration_curve",
+            "calibration_error",
+            "coverage_curve",
+            "fit_temperature",
+            "threshold_for",
+        ),
+        "gradcam": ("class_evidence", "grad_cam"),
+        "predict": ("TorchNetwork", "predict_probabilities"),
+        "scores": ("Scores", "evaluate", "score", "second_choices"),
+        "significance": ("compare", "interval"),
+        "tta": ("average_views", "check_views", "tta_views"),
+    },
 )
-from .gradcam import class_evidence, grad_cam
-from .scores import Scores, evaluate, score, second_choices
-from .significance import compare, interval
-from .tta import predict_probabilities, tta_views

@@ -10,7 +10,7 @@ from ..data import FER2013
 from ..errors import FerError
 from ..models import Recognizer
 from .calibration import calibration_error, top_answers
-from .tta import predict_probabilities
+from .predict import predict_probabilities
 
 # Five digits are more than 3,589 images can tell apart.
 Rounded = Annotated[float, AfterValidator(lambda value: round(value, 5))]

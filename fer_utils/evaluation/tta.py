@@ -1,14 +1,11 @@
 """Test-time augmentation: probabilities averaged over several views of each face."""
 
+from collections.abc import Callable
+
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..device import inference_batch, memory_format
 from ..errors import FerError
-from ..models import Recognizer
 
 VIEWS = (1, 2, 6)
 CUT = 2  # pixels of 48; on PublicTest, 2 to 4 were equally good
@@ -20,43 +17,47 @@ def check_views(views: int) -> None:
         raise FerError(f"views = {views!r}: use one of {', '.join(map(str, VIEWS))}")
 
 
-def tta_views(images: Tensor, views: int) -> Tensor:
-    """Return [views,N,1,H,W]: versions of images [N,1,H,W], 0..255 or floats 0..1.
+def tta_views(images: np.ndarray, views: int) -> np.ndarray:
+    """Return float32 [views,N,H,W] in 0..1: versions of images uint8 [N,H,W].
 
     1: as they are. 2: and mirrored, since an expression has no left or right. 6: also
     without the last rows and columns, and without the first, each of them mirrored too:
     four corners of the ten crops of Krizhevsky et al. (2012), for 0.6 of the work.
     """
     check_views(views)
-    found = [images]
+    grey = images.astype(np.float32) / 255
+    found = [grey]
     if views == 6:
-        if not images.is_floating_point():
-            found = [images := images.float() / 255]
-        side, cut = images.shape[2:], max(1, round(images.shape[-1] * CUT / 48))
-        for part in (images[..., :-cut, :-cut], images[..., cut:, cut:]):
-            found.append(F.interpolate(part, side, mode="bilinear"))
+        cut = max(1, round(grey.shape[-1] * CUT / 48))
+        height, width = (enlarging(side - cut, side) for side in grey.shape[1:])
+        for part in (grey[:, :-cut, :-cut], grey[:, cut:, cut:]):
+            found.append(height @ part @ width.T)
     if views > 1:
-        found += [view.flip(3) for view in found]
-    return torch.stack(found)
+        found += [view[..., ::-1] for view in found]
+    return np.stack(found)
 
 
-@torch.inference_mode()
-def predict_probabilities(
-    model: Recognizer, images: np.ndarray, views: int = 2, progress: bool = False
+def enlarging(source: int, target: int) -> np.ndarray:
+    """Return float32 [target,source]: bilinear enlargement of one side, as a matrix."""
+    places = ((np.arange(target) + 0.5) * source / target - 0.5).clip(0, source - 1)
+    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(source))).astype("f")
+
+
+def average_views(
+    network: Callable[[np.ndarray], np.ndarray],
+    images: np.ndarray,
+    views: int,
+    batch: int = 16,
+    progress: bool = False,
 ) -> np.ndarray:
-    """Return float32 [N,classes] for uint8 images [N,H,W], the mean of `tta_views`."""
-    check_views(views)
-    if not len(images):  # convolutions on CUDA refuse an empty batch
-        return np.empty((0, len(model.classes)), np.float32)
-    model.eval()
-    device = next(model.parameters()).device
-    side = getattr(model, "input_size", images.shape[-1])
-    size = inference_batch(device, side, views)
-    batches = torch.from_numpy(images).unsqueeze(1).split(size)
+    """Return probabilities float32 [N,classes], each the mean over `tta_views`.
+
+    `network` takes float32 [M,1,H,W] in 0..1 and returns probabilities [M,classes].
+    `images`: uint8 [N,H,W], N > 0. `batch`: how many of them to compute at once.
+    """
     means = []
-    for batch in tqdm(batches, disable=not progress, leave=False):
-        batch = batch.to(device, memory_format=memory_format(device))
-        seen = tta_views(batch, views)
-        each = model(seen.flatten(0, 1)).float().softmax(1)
-        means.append(each.unflatten(0, seen.shape[:2]).mean(0).cpu())
-    return torch.cat(means).numpy()
+    for start in tqdm(range(0, len(images), batch), disable=not progress, leave=False):
+        seen = tta_views(images[start : start + batch], views)
+        each = network(seen.reshape(-1, 1, *seen.shape[2:]))
+        means.append(each.reshape(*seen.shape[:2], -1).mean(0))
+    return np.concatenate(means).astype(np.float32)

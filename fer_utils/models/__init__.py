@@ -1,5 +1,9 @@
 """Networks from scratch and pretrained, with their preprocessing inside."""
 
+from ..lazy import need
+
+need("torch", "a network of PyTorch", "course")
+
 from .backbones import IMAGENET, OFFLINE
 from .recognizer import (
     NETWORKS,

@@ -1,25 +1,23 @@
 """`Predictor`: a photo in, its faces with probabilities of each expression out."""
 
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
-import torch
 
-from ..device import one_thread
-from ..errors import FerError, PhotoError, reason
+from ..errors import FerError, PhotoError, missing, reason
 from ..evaluation.calibration import apply_temperature
-from ..evaluation.tta import check_views, predict_probabilities
+from ..evaluation.tta import check_views
 from ..labels import UNSURE
-from ..models import Recognizer, load_model
 from .detect import SIZE, crop_faces, find_faces, whole_face
+from .network import OnnxNetwork
 from .open import Photo, open_photo
 
-# So few views of faces gain little from a second thread, and lose much by it if PyTorch
-# was imported first, and spins (see `device`), while another program is busy.
-HANDFUL = 16
+if TYPE_CHECKING:
+    from ..models import Recognizer
+
 LEAST_SIDE = 16  # pixels; a smaller face shows no expression
 
 
@@ -42,11 +40,15 @@ class Predictor:
     it says, fitted on validation images (Guo et al., 2017, arXiv:1706.04599).
     """
 
-    def __init__(self, model: Recognizer):
-        self.model = model.eval().to(memory_format=torch.channels_last)
-        header = getattr(model, "metadata", {})
+    def __init__(self, network: Union[OnnxNetwork, "Recognizer"]):
+        if not isinstance(network, OnnxNetwork):
+            from ..evaluation import TorchNetwork
+
+            network = TorchNetwork(network)
+        self.network, self.classes = network, network.classes
+        header = network.metadata
         try:  # a file of unknown origin may say anything
-            self.model_name = str(header.get("recipe", {}).get("name", model.name))
+            self.model_name = str(header.get("recipe", {}).get("name", network.name))
             self.temperature = float(header.get("temperature", 1.0))
             if not 0 < self.temperature < math.inf:
                 raise ValueError(f"temperature {self.temperature}")
@@ -57,17 +59,24 @@ class Predictor:
         check_views(self.views)
 
     def __repr__(self) -> str:
-        return f"Predictor({self.model_name}: {', '.join(self.model.classes)})"
+        return f"Predictor({self.model_name}: {', '.join(self.classes)})"
 
     @classmethod
     def load(cls, weights: str | Path | None = None) -> "Predictor":
-        """Load a `.safetensors` file or a run's folder; None: the shipped weights.
+        """Load an `.onnx` or `.safetensors` file, or a run's folder; None: the shipped.
 
-        Raises `FerError` if there are none, or they are damaged.
+        An ONNX file needs no PyTorch. Raises `FerError` if there is none, or it is
+        damaged.
         """
         if weights is None:
-            return cls(load_model())
+            return cls(OnnxNetwork())
         path = Path(weights)
+        if path.suffix.lower() == ".onnx":
+            return cls(OnnxNetwork(path))
+        try:
+            from ..models import load_model
+        except ImportError as error:
+            raise missing("weights of PyTorch", "course", error) from None
         return cls(load_model(path / "model.safetensors" if path.is_dir() else path))
 
     def predict(
@@ -102,13 +111,11 @@ class Predictor:
         """Return float32 [N,classes] for face crops uint8 [N,48,48]."""
         views = self.views if views is None else views
         check_views(views)
-        few = len(crops) * views <= HANDFUL
-        with one_thread() if few else nullcontext():
-            found = predict_probabilities(self.model, crops, views)
+        found = self.network.probabilities(crops, views)
         return apply_temperature(found, self.temperature).astype(np.float32)
 
     def _face(self, box, chances: list[float], abstain_below: float) -> Face:
-        table = dict(zip(self.model.classes, chances, strict=True))
+        table = dict(zip(self.classes, chances, strict=True))
         best = max(table, key=table.get)
         emotion = best if table[best] >= abstain_below else UNSURE
         return Face(box, table, emotion, table[best])

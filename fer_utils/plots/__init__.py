@@ -4,6 +4,10 @@ The functions return a `Picture`, which shows itself at the end of a notebook ce
 is saved with `savefig`. They change no global state, so nothing is shown twice.
 """
 
+from ..lazy import need
+
+need("matplotlib seaborn", "drawing figures", "course")
+
 from .data import (
     augmentation_throughput,
     class_counts,

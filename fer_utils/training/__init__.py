@@ -1,5 +1,9 @@
 """Trainings: recipes, augmentation, optimisers, the loop, and the runs on record."""
 
+from ..lazy import need
+
+need("torch accelerate pydantic", "training", "course")
+
 from .augment import POLICIES, Policy, augment, random_erase, random_light
 from .folders import records
 from .loader import Loader, to_device

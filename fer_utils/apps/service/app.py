@@ -11,7 +11,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import torch
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -102,7 +101,7 @@ def create_app(
     @app.get("/settings", include_in_schema=False)
     async def settings() -> dict:
         """Return what the page must know: order and colours, model, limit."""
-        colours = {name: class_colour(name) for name in predictor.model.classes}
+        colours = {name: class_colour(name) for name in predictor.classes}
         about = {"model": predictor.model_name, "max_bytes": MAX_BODY}
         return {"colours": colours, **about}
 
@@ -160,8 +159,6 @@ def serve(
     except (OSError, OverflowError, UnicodeError) as error:
         why = f"cannot listen on {host}:{port} ({reason(error)})"
         raise FerError(f"{why}; try another --host or --port") from None
-    # Requests run side by side; more threads for one small network would only compete.
-    torch.set_num_threads(1)
     with listener:
         predictor = Predictor.load(weights)
         host, port = listener.getsockname()[:2]
