@@ -19,7 +19,14 @@ __getattr__, __all__ = lazy(
         "notebook": ("say",),
         "timing": ("fastest",),
         "exercises": ("check",),
-        "photos": ("Face", "Predictor", "crop_faces", "find_faces", "open_photo"),
+        "photos": (
+            "Face",
+            "Predictor",
+            "crop_faces",
+            "find_faces",
+            "open_photo",
+            "to_frame",
+        ),
     },
 )
 

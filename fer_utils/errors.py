@@ -22,6 +22,15 @@ def missing(what: str, extra: str, error: ImportError) -> FerError:
     return FerError(f"{what} needs more ({error}): pip install 'fer-utils[{extra}]'")
 
 
+def shorten(text: object, length: int = 80) -> str:
+    """Return a user's text, short enough to quote: one line, its middle left out."""
+    line = " ".join(str(text)[: 4 * length].split())
+    if len(line) <= length and len(str(text)) <= 4 * length:
+        return line
+    half = length // 2
+    return f"{line[: half - 1]}…{' '.join(str(text)[-half:].split())}"
+
+
 def reason(error: Exception) -> str:
     """Return what another library's error says, short enough to quote in ours."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

@@ -155,7 +155,15 @@ def predict(
         Path | None, Option(metavar="OUT", help="Folder for drawn copies.")
     ] = None,
     views: Annotated[int | None, Option(help="Views of a face: 1, 2 or 6.")] = None,
-    cropped: Annotated[bool, Option("--cropped", help="A photo is a face.")] = False,
+    cropped: Annotated[
+        bool, Option("--cropped", help="A photo is a face; else small grey ones are.")
+    ] = False,
+    min_size: Annotated[
+        int, Option(min=12, help="Pixels of the smallest face, after shrinking.")
+    ] = 40,
+    search_size: Annotated[
+        int, Option(min=48, help="Larger photos are shrunk to it, in pixels.")
+    ] = 1024,
     unsure_below: Annotated[
         float, Option(min=0, max=1, help="Less confidence is called 'unsure'.")
     ] = 0.0,
@@ -171,7 +179,13 @@ def predict(
     if json and csv:
         raise FerError("--json and --csv exclude each other; choose one of them")
     style = "json" if json else "csv" if csv else "text"
-    options = dict(views=views, assume_cropped=cropped, abstain_below=unsure_below)
+    options = dict(
+        views=views,
+        assume_cropped=cropped or "auto",
+        abstain_below=unsure_below,
+        min_size=min_size,
+        search_size=search_size,
+    )
     if predict_all(Predictor.load(weights), photos, style, annotate, **options):
         raise Exit(1)
 

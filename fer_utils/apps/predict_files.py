@@ -15,13 +15,13 @@ from tqdm.auto import tqdm
 from ..errors import FerError, PhotoError
 from ..files import write_atomic
 from ..photos import Face, Predictor, annotate, is_address, open_photo
+from ..photos.table import COLUMNS
 
 # What is taken from a folder: formats that can be read, and other photos, so that they
 # are reported instead of left out in silence.
-READ = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
+READ = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"}
 NOT_READ = {".heic", ".heif", ".avif", ".tif", ".tiff"}
 COMMENT = b"drawn by fer predict"  # in the annotated copies
-HEADER = ["photo", "face", "left", "top", "right", "bottom", "emotion", "confidence"]
 
 
 def predict_all(
@@ -44,7 +44,7 @@ def predict_all(
         SimpleNamespace(write=lambda line: tqdm.write(line, end="")),
         lineterminator="\n",  # the stream makes of it what the system wants
     )
-    header = [*HEADER, *predictor.classes]
+    header = [*COLUMNS, *predictor.classes]
     if style == "csv":
         table.writerow(header)
     # None: a bar on a terminal only, since it would clutter a log file.

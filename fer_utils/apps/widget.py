@@ -140,7 +140,13 @@ class Demo(widgets.VBox):
 
     def _read(self, name: str, source: Photo) -> str:
         try:
-            photo, options = open_photo(source), (self.cropped.value, self.unsure.value)
+            photo, options = (
+                open_photo(source),
+                (
+                    self.cropped.value or "auto",
+                    self.unsure.value,
+                ),
+            )
             return card(name, photo, self.predictor.predict(photo, None, *options))
         except FerError as error:
             return _framed(name, html.escape(str(error)))

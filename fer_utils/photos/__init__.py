@@ -1,6 +1,9 @@
 """From a photo to an answer: open, find faces, crop, name the expression, draw."""
 
 from .annotate import annotate
-from .detect import Found, crop_faces, find_faces, whole_face
+from .crop import Found, crop_faces, looks_cropped, whole_face
+from .detect import find_faces
 from .open import ACCEPTED, PORTRAIT, Photo, is_address, open_photo
 from .predictor import Face, Predictor
+from .table import to_frame
+from .track import Sighting, Tracker

@@ -1,5 +1,7 @@
 """A photo in any accepted form → an upright PIL image, grey or RGB."""
 
+import base64
+import binascii
 import os
 import re
 import warnings
@@ -11,7 +13,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from ..errors import PhotoError, reason
+from ..errors import PhotoError, reason, shorten
+from .arrays import array_to_image, eight_bits
 
 # Astronaut Eileen Collins (GPN-2000-001177), 512×512, one happy face, in the cut that
 # scikit-image distributes. Photo: NASA, public domain, which is no endorsement.
@@ -23,47 +26,45 @@ TOO_MANY = f"pixels; at most {MAX_PIXELS // 10**6} million are accepted"
 FORMATS = {"JPEG": b"\xff\xd8", "PNG": b"\x89PNG", "WEBP": b"RIFF"}
 FORMATS |= {"GIF": b"GIF8", "BMP": b"BM"}
 ACCEPTED = "JPEG, PNG, WebP, GIF or BMP"
+DATA = re.compile(r"data:[^,]{0,100},", re.IGNORECASE)
 
-Photo = str | os.PathLike | bytes | Image.Image | np.ndarray
+Photo = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
 
 def open_photo(source: Photo, allow_private: bool = False) -> Image.Image:
     """Open a photo: mode `L` or `RGB`, turned upright by its EXIF orientation.
 
-    `source`: a path, an http(s) address, the bytes of a file, a PIL image, or an array
-    uint8 [H,W] or [H,W,3] in the order red, green, blue (OpenCV's order is blue first:
-    reverse it with `[..., ::-1]`). Of an animation, the first frame. `allow_private`
-    permits addresses in private networks. Raises `PhotoError`; the size is read from
-    the header and checked before the pixels are decoded.
+    `source`: a path, an http(s) address, a `data:image/...;base64,` address, the bytes
+    of a file, an open file, a PIL image, or an array [H,W], [H,W,1], [H,W,3] or [H,W,4]
+    in the order red, green, blue (OpenCV's order is blue first: reverse it with
+    `[..., ::-1]`): integers 0..255, or floats 0..1 or 0..255. Of an animation, the
+    first frame. `allow_private` permits addresses in private networks. Raises
+    `PhotoError`; the size is read from the header and checked before the pixels are
+    decoded.
     """
-    if isinstance(source, str) and is_address(source):
+    if isinstance(source, str) and DATA.match(source):
+        source = _from_data(source)
+    elif isinstance(source, str) and is_address(source):
         from .download import download
 
         source = download(source, allow_private, MAX_BYTES)
+    elif callable(getattr(source, "read", None)):
+        source = _from_file(source)
     if isinstance(source, np.ndarray):
-        source = _from_array(source)
+        source = array_to_image(source)
     if isinstance(source, Image.Image):
         return _upright(source, "the image")
     if isinstance(source, bytes | bytearray | memoryview):
         if len(source) > MAX_BYTES:
-            limit = f"{MAX_BYTES >> 20} MB"
-            raise PhotoError(f"the photo is larger than {limit}", "too_large")
+            raise _too_large()
         return _decode(BytesIO(source), "the photo")
     if not isinstance(source, str | os.PathLike):
         raise PhotoError(
             f"a photo cannot be of type {type(source).__name__}; give a path, bytes, "
-            "a PIL image, a NumPy array or an http(s) address",
+            "an open file, a PIL image, a NumPy array or an http(s) address",
             "unsupported",
         )
-    name = os.fspath(source)
-    try:
-        if not Path(name).is_file():
-            raise PhotoError(f"{name}: there is no such file", "missing")
-        with open(name, "rb") as file:
-            return _decode(file, name)
-    except OSError as error:
-        why = f"cannot be read ({reason(error)})"
-        raise PhotoError(f"{name}: {why}", "missing") from None
+    return _from_path(os.fspath(source))
 
 
 def is_address(source: str) -> bool:
@@ -71,13 +72,61 @@ def is_address(source: str) -> bool:
     return re.match(r"(?i)[a-z][a-z0-9+.-]+://", source) is not None
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
-    if array.dtype != np.uint8 or (array.ndim, *array.shape[2:]) not in ((2,), (3, 3)):
-        raise PhotoError(
-            f"the array is {array.dtype} {array.shape}; give uint8 [H,W] or [H,W,3]",
-            "unsupported",
-        )
-    return Image.fromarray(array)
+def _too_large() -> PhotoError:
+    limit = f"{MAX_BYTES >> 20} MB"
+    return PhotoError(
+        f"the photo is larger than {limit}; give a smaller one", "too_large"
+    )
+
+
+def _from_path(name: str) -> Image.Image:
+    short = shorten(name)
+    try:
+        if Path(name).is_dir():
+            why = "this is a folder; name the photos in it"
+            raise PhotoError(f"{short}: {why}", "missing")
+        if not Path(name).is_file():
+            base64_text = len(name) > 1000 and re.fullmatch(r"[\w+/=\s-]+", name)
+            why = "there is no such file" + base64_text * _HINT
+            raise PhotoError(f"{short}: {why}", "missing")
+        with open(name, "rb") as file:
+            return _decode(file, short)
+    except (OSError, ValueError) as error:
+        if isinstance(error, PhotoError):
+            raise
+        why = f"cannot be read ({shorten(reason(error))})"
+        raise PhotoError(f"{short}: {why}", "missing") from None
+
+
+_HINT = "; put data:image/jpeg;base64, before base64 text"
+
+
+def _from_data(address: str) -> bytes:
+    """Return the bytes in a `data:` address."""
+    header, _, text = address.partition(",")
+    if not header.lower().endswith(";base64"):
+        why = "it is not in base64; write data:image/jpeg;base64, before the text"
+        raise PhotoError(f"{shorten(header)}: {why}", "unsupported")
+    if len(text) > MAX_BYTES * 4 / 3 + 4:
+        raise _too_large()
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        why = f"its base64 is damaged ({reason(error)}); encode the photo again"
+        raise PhotoError(f"{shorten(header)}: {why}") from None
+
+
+def _from_file(file: BinaryIO) -> bytes:
+    """Return the bytes of an open file, no more than are accepted."""
+    try:
+        found = file.read(MAX_BYTES + 1)
+    except Exception as error:  # anything that has a `read` may come
+        why = f"the open file cannot be read ({shorten(reason(error))})"
+        raise PhotoError(f"{why}; open it with open(path, 'rb')", "missing") from None
+    if not isinstance(found, bytes | bytearray):
+        why = f"the open file gives {type(found).__name__}, not bytes"
+        raise PhotoError(f"{why}; open it with open(path, 'rb')", "unsupported")
+    return bytes(found)
 
 
 def _decode(file: BinaryIO, name: str) -> Image.Image:
@@ -117,6 +166,8 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
             image = ImageOps.exif_transpose(image)
     try:
         return _grey_or_rgb(image)
+    except PhotoError as error:
+        raise PhotoError(f"{name}: {error}", error.kind) from None
     except ValueError:
         why = f"colour mode {image.mode}; give one of mode L or RGB"
         raise PhotoError(f"{name} has {why}", "unsupported") from None
@@ -125,11 +176,8 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
 def _grey_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("L", "RGB"):
         return image
-    if image.mode.startswith("I"):  # 16 bits; convert() would clip them to white
-        wide = np.asarray(image).clip(0, 65535).astype(np.uint16)
-        return Image.fromarray((wide >> 8).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("no agreed range")
+    if image.mode.startswith("I") or image.mode == "F":  # convert() would clip them
+        return Image.fromarray(eight_bits(np.asarray(image)))
     if image.has_transparency_data:  # on white, as a browser shows it
         image = image.convert("RGBA")
         canvas = Image.new("RGB", image.size, "white")

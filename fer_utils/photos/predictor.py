@@ -1,22 +1,26 @@
 """`Predictor`: a photo in, its faces with probabilities of each expression out."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Literal, Union
 
 import numpy as np
+from PIL import Image
 
 from ..errors import FerError, PhotoError, missing, reason
 from ..evaluation.calibration import apply_temperature
 from ..evaluation.tta import check_views
 from ..labels import UNSURE
-from .detect import SIZE, crop_faces, find_faces, whole_face
+from .crop import SIZE, crop_faces, looks_cropped, whole_face
+from .detect import MIN_SIZE, SEARCH_SIZE, find_faces
 from .network import OnnxNetwork
 from .open import Photo, open_photo
 
 if TYPE_CHECKING:
     from ..models import Recognizer
+    from .track import Sighting
 
 LEAST_SIDE = 16  # pixels; a smaller face shows no expression
 
@@ -83,29 +87,61 @@ class Predictor:
         self,
         photo: Photo | list[Photo],
         views: int | None = None,
-        assume_cropped: bool = False,
+        assume_cropped: bool | Literal["auto"] = "auto",
         abstain_below: float = 0.0,
-    ) -> list[Face] | list[list[Face]]:
+        min_size: int = MIN_SIZE,
+        search_size: int = SEARCH_SIZE,
+        errors: Literal["raise", "return"] = "raise",
+    ) -> list[Face] | list[list[Face] | PhotoError]:
         """Return the faces of a photo, largest first; of a list of photos, a list each.
 
         `photo`: anything that `open_photo` takes. `views`: 1, 2 or 6 of each face,
         averaged (`tta_views`); None: as many as the weights say; 1 is the fastest.
-        `assume_cropped`: the whole photo is one face, so none is searched for. A face
-        whose confidence is under `abstain_below` is called "unsure". Raises
-        `PhotoError`.
+        `assume_cropped`: the whole photo is one face, so none is searched for; "auto":
+        if it looks like one (`looks_cropped`). A face whose confidence is under
+        `abstain_below` is called "unsure". `min_size` and `search_size`, in pixels: see
+        `find_faces`. Raises `PhotoError`, which names the place of a bad photo in a
+        list; with `errors="return"` the error takes the place of that photo's faces.
         """
+        if errors not in ("raise", "return"):
+            raise FerError(f'errors = {errors!r}: use "raise" or "return"')
+        if assume_cropped not in (True, False, "auto"):
+            raise FerError(
+                f'assume_cropped = {assume_cropped!r}: True, False or "auto"'
+            )
         several = isinstance(photo, list | tuple)
         photos = photo if several else [photo]
-        # One after the other: only their crops stay in memory.
-        cut = [_cut(open_photo(each), assume_cropped) for each in photos]
-        crops = [crop for faces in cut for _, crop in faces]
+        cut: list[list[tuple] | PhotoError] = []
+        for number, each in enumerate(photos, 1):
+            try:  # one after the other: only their crops stay in memory
+                image = open_photo(each)
+                cut.append(_cut(image, assume_cropped, min_size, search_size))
+            except PhotoError as error:
+                if several:
+                    place = f"photo {number} of {len(photos)}: {error}"
+                    error = PhotoError(place, error.kind)
+                if errors == "raise" or not several:
+                    raise error from None
+                cut.append(error)
+        good = [faces for faces in cut if isinstance(faces, list)]
+        crops = [crop for faces in good for _, crop in faces]
         stack = np.array(crops, np.uint8).reshape(-1, SIZE, SIZE)
         rows = iter(self.probabilities(stack, views).tolist())
         answers = [
             [self._face(box, next(rows), abstain_below) for box, _ in faces]
+            if isinstance(faces, list)
+            else faces
             for faces in cut
         ]
         return answers if several else answers[0]
+
+    def predict_video(
+        self, path: str | os.PathLike, every: float = 0.2, **options
+    ) -> list["Sighting"]:
+        """Follow the people in a video; see `video.predict_video`."""
+        from .video import predict_video
+
+        return predict_video(self, path, every, **options)
 
     def probabilities(self, crops: np.ndarray, views: int | None = None) -> np.ndarray:
         """Return float32 [N,classes] for face crops uint8 [N,48,48]."""
@@ -121,10 +157,14 @@ class Predictor:
         return Face(box, table, emotion, table[best])
 
 
-def _cut(image, assume_cropped: bool) -> list[tuple[tuple, np.ndarray]]:
+def _cut(
+    image: Image.Image, assume_cropped: bool | str, min_size: int, search_size: int
+) -> list[tuple[tuple, np.ndarray]]:
     """Return box and crop, uint8 [48,48], of each face in an upright photo."""
+    if assume_cropped == "auto":
+        assume_cropped = looks_cropped(image)
     if not assume_cropped:
-        found = find_faces(image)
+        found = find_faces(image, min_size, search_size=search_size)
         crops = crop_faces(image, found)
         return [(face.box, crop) for face, crop in zip(found, crops, strict=True)]
     if min(image.size) < LEAST_SIDE:

@@ -23,12 +23,21 @@ from ...errors import FerError, PhotoError, reason
 from ...labels import class_colour
 from ...photos import ACCEPTED, Predictor
 from ...photos.download import download
-from .middleware import MAX_BODY, Guard, check_free, read_photo
-from .schemas import FORM_BODY, RESPONSES, Address, Answer, Problem, as_answer
+from .middleware import MAX_BODY, Guard, check_free, read_form
+from .schemas import (
+    FORM_BODY,
+    RESPONSES,
+    Address,
+    Answer,
+    Options,
+    Problem,
+    as_answer,
+    first_problem,
+    read_options,
+)
 
 MAX_UPLOADS = 32  # bodies held at once: at most 32 * MAX_BODY bytes
 WEB = Path(__file__).parents[1] / "web"
-ABSTAIN_BELOW = 0.4  # calibrated: less confident answers are wrong more often than not
 STATUS = {"unsupported": 415, "too_large": 413, "too_small": 422}  # others: 400
 
 
@@ -49,10 +58,12 @@ def create_app(
     places, uploads = asyncio.Semaphore(slots + queue), asyncio.Semaphore(MAX_UPLOADS)
     loop = asyncio.get_running_loop
 
-    async def predict(photo: bytes) -> Answer:
+    async def predict(photo: bytes, options: Options) -> Answer:
+        settings = options.model_dump(include={*Options.model_fields})
+
         def timed():
             start = time.perf_counter()
-            faces = predictor.predict(photo, abstain_below=ABSTAIN_BELOW)
+            faces = predictor.predict(photo, **settings)
             return faces, time.perf_counter() - start
 
         check_free(places)
@@ -63,7 +74,7 @@ def create_app(
     @app.post(
         "/predict",
         summary="Read the faces in a photo",
-        description=f"The field `file` holds one photo: {ACCEPTED}.",
+        description=f"`file` holds one photo: {ACCEPTED}. The rest are options.",
         responses=RESPONSES,
         openapi_extra={"requestBody": FORM_BODY},
     )
@@ -71,7 +82,12 @@ def create_app(
         check_free(places)  # before the body is read
         check_free(uploads)
         async with uploads:
-            return await predict(await read_photo(request))
+            photo, fields = await read_form(request)
+            try:
+                options = read_options(fields)
+            except ValueError as error:
+                raise HTTPException(422, str(error)) from None
+            return await predict(photo, options)
 
     @app.post(
         "/predict-url",
@@ -87,8 +103,10 @@ def create_app(
         check_free(uploads)
         async with uploads:
             fetching = download, address.url, False, MAX_BODY
-            return await predict(await loop().run_in_executor(fetchers, *fetching))
+            photo = await loop().run_in_executor(fetchers, *fetching)
+            return await predict(photo, address)
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz")
     async def health() -> dict[str, str]:
         """Say that the service runs, and with which model."""
@@ -111,7 +129,7 @@ def create_app(
 
     @app.exception_handler(RequestValidationError)
     async def bad_json(_, error: RequestValidationError) -> JSONResponse:
-        wrong = error.errors()[0]["msg"]
+        wrong = first_problem(error.errors())
         detail = f'{wrong}; send JSON like {{"url": "https://example.org/a.jpg"}}'
         return JSONResponse({"detail": detail}, 422)
 

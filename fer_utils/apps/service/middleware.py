@@ -90,8 +90,8 @@ def check_size(size: int) -> None:
         raise HTTPException(413, f"the body is larger than {limit}; send less")
 
 
-async def read_photo(request: Request) -> bytes:
-    """Return the bytes of the one file in the field `file`; 4xx says what is wrong."""
+async def read_form(request: Request) -> tuple[bytes, dict[str, str]]:
+    """Return the file in the field `file`, and the text fields; 4xx names a fault."""
     kind = request.headers.get("content-type", "")
     if not kind.lower().startswith("multipart/form-data"):
         raise HTTPException(415, f"this is not a form; {HOW}")
@@ -103,11 +103,15 @@ async def read_photo(request: Request) -> bytes:
     except (MultiPartException, FormParserError) as error:
         raise HTTPException(400, f"{str(error).rstrip('.')}; {HOW}") from None
     try:
+        texts = {name: text for name, text in form.items() if isinstance(text, str)}
         file = form.get("file")
+        if isinstance(file, str):
+            detail = "the field 'file' holds text, not a file; curl wants -F file=@PATH"
+            raise HTTPException(400, f"{detail}; {HOW}")
         if not isinstance(file, UploadFile):
             named = ", ".join(repr(name[:40]) for name in form) or "none"
             detail = f"there is no file in the field 'file' (fields: {named}); {HOW}"
             raise HTTPException(400, detail)
-        return await file.read()
+        return await file.read(), texts
     finally:
         await form.close()

@@ -1,12 +1,17 @@
 """What the web service accepts and returns, as `/docs` shows it."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from ...errors import shorten
+from ...evaluation.tta import check_views
 from ...labels import EMOTIONS
 from ...photos import Face
+from ...photos.detect import MIN_SIZE, SEARCH_SIZE
+
+ABSTAIN_BELOW = 0.4  # calibrated: less confident answers are wrong more often than not
 
 Share = Annotated[float, AfterValidator(partial(round, ndigits=4))]
 ALL_CLASSES = dict.fromkeys(EMOTIONS, 0.01) | {"happy": 0.94}
@@ -45,8 +50,56 @@ class Problem(BaseModel):
     detail: str
 
 
-class Address(BaseModel):
-    """The address of a photo on the public web."""
+def _views(views: int) -> int:
+    check_views(views)
+    return views
+
+
+class Options(BaseModel):
+    """How to look at a photo; all of it may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    views: Annotated[int, AfterValidator(_views)] | None = Field(
+        None, description="1, 2 or 6 of each face; else as many as the model's scores"
+    )
+    assume_cropped: bool | Literal["auto"] = Field(
+        "auto", description="the photo is one face; `auto`: if it looks like one"
+    )
+    abstain_below: float = Field(
+        ABSTAIN_BELOW, ge=0, le=1, description="less confidence is `unsure`"
+    )
+    min_size: int = Field(
+        MIN_SIZE, ge=12, le=2048, description="of a face, in pixels after shrinking"
+    )
+    search_size: int = Field(
+        SEARCH_SIZE, ge=48, le=2048, description="larger photos are shrunk to it"
+    )
+
+
+def first_problem(errors: list) -> str:
+    """Return in one line what is wrong first: the field, its value, what is allowed."""
+    first = errors[0]
+    name = shorten(".".join(str(part) for part in first["loc"] if part != "body"), 40)
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(Options.model_fields)
+        return f"there is no field {name!r}; besides the photo there are {known}"
+    what = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    given = first.get("input")
+    plain = isinstance(given, str | int | float | bool)
+    return f"{name} = {shorten(repr(given), 40)}: {what}" if plain else what
+
+
+def read_options(fields: dict[str, str]) -> Options:
+    """Read the text fields of a form; `ValueError` says in one line what is wrong."""
+    try:
+        return Options.model_validate(fields)
+    except ValidationError as error:
+        raise ValueError(first_problem(error.errors())) from None
+
+
+class Address(Options):
+    """The address of a photo on the public web, and how to look at it."""
 
     url: str = Field(max_length=2048, examples=["https://example.org/portrait.jpg"])
 
@@ -56,13 +109,20 @@ PROBLEMS = {
     408: "the body arrived too slowly",
     413: "more than 10 MB, or too many pixels",
     415: "not a form, or not a photo in an accepted format",
-    422: "a photo too small to hold a face, or JSON of another form",
+    422: "a photo too small to hold a face, or a field that cannot be read",
     503: "the service is busy; try again after Retry-After seconds",
 }
 RESPONSES = {k: {"model": Problem, "description": v} for k, v in PROBLEMS.items()}
 FILE = {"file": {"type": "string", "format": "binary"}}
-FORM = {"type": "object", "required": ["file"], "properties": FILE}
+FIELDS = FILE | Options.model_json_schema()["properties"]
+FORM = {"type": "object", "required": ["file"], "properties": FIELDS}
 FORM_BODY = {"content": {"multipart/form-data": {"schema": FORM}}, "required": True}
+
+
+NO_FACE = (
+    "No face was found in this photo. If it shows one, try a sharper or larger photo, "
+    "or a smaller min_size; for a photo that is nothing but a face, assume_cropped."
+)
 
 
 def as_answer(faces: list[Face], model: str, seconds: float) -> Answer:
@@ -73,5 +133,5 @@ def as_answer(faces: list[Face], model: str, seconds: float) -> Answer:
         faces=faces,
         model=model,
         milliseconds=round(seconds * 1000, 1),
-        message=None if faces else "No face was found in this photo.",
+        message=None if faces else NO_FACE,
     )

@@ -1,0 +1,165 @@
+"""A video → who shows which expression when; every few frames are looked at."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+from tqdm.auto import tqdm
+
+from ..errors import FerError, PhotoError, reason, shorten
+from ..lazy import need
+from .open import MAX_PIXELS
+from .track import Sighting, Tracker
+
+if TYPE_CHECKING:
+    from .predictor import Predictor
+
+VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv"}
+LEAST_EVERY, MOST_EVERY = 0.01, 3600.0  # seconds
+HIGHEST_RATE = 120  # frames a second of a drawn copy
+
+
+def is_video(path: str | os.PathLike) -> bool:
+    """Whether a file's name is that of a video."""
+    return Path(path).suffix.lower() in VIDEOS
+
+
+def predict_video(
+    predictor: "Predictor",
+    path: str | os.PathLike,
+    every: float = 0.2,
+    annotate: str | os.PathLike | None = None,
+    abstain_below: float = 0.0,
+    progress: bool = True,
+    **options,
+) -> list[Sighting]:
+    """Return who is seen when, with which expression: a `Sighting` for each face.
+
+    A frame is looked at `every` so many seconds. People are followed by the overlap of
+    their boxes and their probabilities smoothed over time (`Tracker`). `annotate`: an
+    .mp4 file to write, a copy with boxes and names. `options` go to `predict`. Raises
+    `PhotoError` if the file is no video, or damaged at its start; damage later on ends
+    the answer there, with a line that says so.
+    """
+    if not isinstance(every, int | float) or not LEAST_EVERY <= every <= MOST_EVERY:
+        why = f"every = {every!r}: give seconds between {LEAST_EVERY} and {MOST_EVERY}"
+        raise FerError(why)
+    tracker, sightings = Tracker(abstain_below), []
+    with _opened(path) as video, _drawing(annotate, video) as draw:
+        bar = tqdm(total=video.seconds, unit="s", disable=not progress, leave=False)
+        bar.bar_format = "{l_bar}{bar}| {n:.0f} of {total_fmt} s, {remaining} left"
+        with bar:
+            due, seen = 0.0, []
+            for time, frame in video.frames():
+                if time >= due:
+                    image = frame.to_image()
+                    seen = tracker.add(time, predictor.predict(image, **options))
+                    sightings += seen
+                    due = max(due + every, time + every / 2)
+                    bar.update(time - bar.n)
+                draw(frame, seen)
+    return sightings
+
+
+class _Video:
+    """An open video: its first picture stream, upright."""
+
+    def __init__(self, container, name: str):
+        self.container, self.name = container, name
+        if not container.streams.video:
+            raise PhotoError(f"{name} holds no pictures; give a video", "unsupported")
+        self.stream = container.streams.video[0]
+        self.stream.thread_type = "AUTO"
+        width, height = self.stream.width, self.stream.height
+        if not 0 < width * height <= MAX_PIXELS:
+            why = f"{width}×{height} pixels; at most {MAX_PIXELS // 10**6} million"
+            raise PhotoError(f"{name} has frames of {why} are accepted", "too_large")
+        length = container.duration  # microseconds, where the file says so
+        self.seconds = round(length / 1e6, 1) if length and length > 0 else None
+        rate = float(self.stream.average_rate or 0)
+        self.rate = min(rate, HIGHEST_RATE) if rate > 0 else 25.0
+
+    def frames(self) -> Iterator[tuple[float, object]]:
+        """Yield seconds from the start, and frame; `PhotoError` if there is none."""
+        start, last = None, -1.0
+        try:
+            for number, frame in enumerate(self.container.decode(self.stream)):
+                time = number / self.rate if frame.time is None else float(frame.time)
+                start = time if start is None else start
+                if time - start > last:  # damaged files jump back
+                    last = time - start
+                    yield last, frame
+        except PhotoError:
+            raise
+        except Exception as error:  # a crafted file can fail anywhere in a decoder
+            why = shorten(reason(error))
+            if start is None:
+                raise PhotoError(f"{self.name} is damaged ({why})") from None
+            where = f"after {last:.1f} s ({why}); what comes before is answered"
+            tqdm.write(f"{self.name} is damaged {where}")
+        if start is None:
+            raise PhotoError(f"{self.name} holds no readable frame")
+
+
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[_Video]:
+    need("av", "reading videos", "video")
+    import av
+
+    name = shorten(os.fspath(path))
+    if not Path(path).is_file():
+        raise PhotoError(f"{name}: there is no such file", "missing")
+    try:
+        container = av.open(os.fspath(path), metadata_errors="ignore")
+    except Exception as error:
+        why = f"not a video that can be read ({shorten(reason(error))})"
+        raise PhotoError(f"{name} is {why}") from None
+    with container:
+        yield _Video(container, name)
+
+
+@contextmanager
+def _drawing(path: str | os.PathLike | None, video: _Video) -> Iterator[Callable]:
+    """Give a function that takes each frame and who is seen, and draws a copy."""
+    if path is None:
+        yield lambda frame, seen: None
+        return
+    import av
+
+    from .annotate import annotate
+
+    path = Path(path)
+    if path.suffix.lower() != ".mp4":
+        raise FerError(f"{shorten(path)}: name a file that ends in .mp4 for the copy")
+    if path.exists() and path.samefile(video.container.name):
+        raise FerError(f"{shorten(path)}: this is the video itself; name another file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.part.mp4")
+    try:
+        with av.open(os.fspath(part), "w") as out:
+            stream = out.add_stream(_codec(av), rate=round(video.rate) or 1)
+            stream.pix_fmt = "yuv420p"
+            stream.width = stream.height = 0
+
+            def draw(frame, seen: list[Sighting]) -> None:
+                image = annotate(frame.to_image(), seen, panel=False)
+                if not stream.width:
+                    stream.width, stream.height = (side // 2 * 2 for side in image.size)
+                size = (stream.width, stream.height)
+                if image.size != size:
+                    image = image.resize(size, Image.Resampling.BILINEAR)
+                out.mux(stream.encode(av.VideoFrame.from_image(image)))
+
+            yield draw
+            out.mux(stream.encode())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _codec(av) -> str:
+    """Return the codec that most players show, or one that every build has."""
+    return "libx264" if "libx264" in av.codecs_available else "mpeg4"
