@@ -4,6 +4,7 @@ import ast
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -142,8 +143,17 @@ def test_darken():
     def right(images, most):
         return images * (1 - most * torch.rand(len(images), 1, 1, 1))
 
-    assert fer.check("2.2", right)
+    def by_numpy(images, most):
+        factors = 1 - most * np.random.default_rng().random((len(images), 1, 1, 1))
+        return images * torch.from_numpy(factors)  # float64
+
+    def spoils(images, most):
+        return images.mul_(1 - most * torch.rand(len(images), 1, 1, 1))
+
+    assert fer.check("2.2", right) and fer.check("2.2", by_numpy)
     wrong = {
+        "changes the images that it was given": spoils,
+        "a tensor of the same shape": lambda x, most: right(x, most) if most else None,
         "same factor": lambda x, most: x * (1 - most * torch.rand_like(x)),
         "factor of its own": lambda x, most: x * (1 - most * torch.rand(())),
         "outside": lambda x, most: x * (1 - 2 * most * torch.rand(len(x), 1, 1, 1)),
@@ -162,7 +172,8 @@ def test_the_largest_angle():
     def at_angle(angle):
         return 0.7 - 0.002 * angle
 
-    assert fer.check("2.3", 25, at_angle=at_angle)
+    for answer in (25, 25.0, "25.0", np.int64(25), torch.tensor(25)):
+        assert fer.check("2.3", answer, at_angle=at_angle), answer
     for answer, said in {
         20: "not the largest",
         30: "too far",

@@ -46,20 +46,23 @@ def flipped_batch(answer: object) -> str:
     "`torch.rand(len(images))` gives a number from 0 to 1 for each image; turn it into "
     "one from `1 - most` to 1, and give it a shape that spreads over all pixels",
     "multiply by `1 - most * torch.rand(len(images), 1, 1, 1, device=images.device)`",
-    praise="One factor for each image, in one line, on any device.",
+    praise="Each image has a factor of its own, and those you gave stay as they are.",
 )
 def darker_images(answer: object) -> str:
     if not callable(answer):
         return "the answer has to be the function itself: fer.check('2.2', darken)"
     white, most = torch.ones(600, 1, 6, 6), 0.4
+    given = [white.clone(), white.clone(), torch.full_like(white, 0.5)]
+    amounts = (most, 0.0, most)
     try:
-        out = answer(white.clone(), most)
-        same = answer(white.clone(), 0.0)
-        grey = answer(torch.full((600, 1, 6, 6), 0.5), most)
+        found = [answer(*each) for each in zip(given, amounts, strict=True)]
     except Exception as error:
         return f"it raises {type(error).__name__}: {error!s:.80}"
-    if not isinstance(out, torch.Tensor) or out.shape != white.shape:
+    if not all(isinstance(x, torch.Tensor) and x.shape == white.shape for x in found):
         return "it has to return a tensor of the same shape as the images"
+    if not torch.equal(given[0], white):
+        return "it changes the images that it was given; return new ones"
+    out, same, grey = (x.float() for x in found)
     factors = out.flatten(1)
     if (factors.amax(1) - factors.amin(1)).max() > 1e-6:
         return "all pixels of an image need the same factor"
@@ -94,10 +97,10 @@ def largest_angle(
         return f"{wrong}: an angle from 0 to {MOST}" if "too" in wrong else wrong
     if float(answer) % STEP:
         return f"{float(answer):g} is no multiple of {STEP}"
-    plain = at_angle(0)
-    for angle in range(STEP, int(answer) + 1, STEP):
+    plain, last = at_angle(0), int(float(answer))
+    for angle in range(STEP, last + 1, STEP):
         if at_angle(angle) < plain - LOSS:
-            return f"{answer:g}° is too far: more than 5 points are lost before it"
-    if answer < MOST and at_angle(int(answer) + STEP) >= plain - LOSS:
-        return f"{answer:g}° is not the largest angle"
+            return f"{last}° is too far: more than 5 points are lost before it"
+    if last < MOST and at_angle(last + STEP) >= plain - LOSS:
+        return f"{last}° is not the largest angle"
     return ""
