@@ -52,4 +52,5 @@ def test_faces_for_half_a_point():
     assert fer.check("5.3", 34_000)
     assert "too small" in fer.check("5.3", 33_000).text
     assert "too large" in fer.check("5.3", 35_000).text
+    assert "full thousands" in fer.check("5.3", 33_434).text
     assert "one number" in fer.check("5.3", "many").text

@@ -105,4 +105,8 @@ def faces_for_half_a_point(answer: object) -> str:
     truth = 1000
     while np.diff(interval(0.68, truth))[0] > 0.01:
         truth += 1000
-    return off_by(answer, truth, 0)
+    remark = off_by(answer, truth, 0)
+    # An exact count is right in itself: do not call it too small.
+    if remark.endswith(("small", "large")) and float(answer) % 1000:
+        return "round up to full thousands, such as 5_000"
+    return remark
