@@ -29,6 +29,18 @@ def by_rows(labels, groups, seed):
     return train, val
 
 
+def masks(labels, groups, seed):
+    """The right split, but as True and False for each row."""
+    held = np.isin(np.arange(len(labels)), split(labels, groups, seed)[1])
+    return ~held, held
+
+
+def shuffles_its_input(labels, groups, seed):
+    """What it returns is right for its input alone, which it has changed."""
+    np.random.default_rng(seed).shuffle(groups)
+    return split(labels, groups, seed)
+
+
 def test_a_count_in_float16_stops():
     assert fer.check("9.1", 2048) and not fer.check("9.1", 3000)
     assert "too large" in fer.check("9.1", 3000).text
@@ -46,6 +58,11 @@ def test_a_count_in_float16_stops():
         (lambda *given: split(*given, oversampled=False), "not equally large"),
         (lambda *given: [np.repeat(part, 2) for part in split(*given)], "twice"),
         (lambda *given: [split(*given)[0][:60], split(*given)[1]], "neither side"),
+        (lambda *given: [part.tolist() for part in split(*given)], ""),
+        (lambda labels, groups, seed: split(labels, groups, 0), "another seed"),
+        (lambda labels, groups, seed: split(labels, groups, None), "the same seed"),
+        (masks, "numbers"),
+        (shuffles_its_input, "both sides"),
     ],
 )
 def test_split_then_oversample(answer, problem):
@@ -62,7 +79,8 @@ def test_the_small_set_has_copies_with_one_label():
 def test_the_most_misleading_batch():
     sizes = range(2, 1001)
     worst = max(sizes, key=lambda size: batch_bias(RIGHT, size))
-    assert fer.check("9.3", worst, right=RIGHT)
+    for right in (worst, float(worst), f"{worst}.0"):
+        assert fer.check("9.3", right, right=RIGHT)
     for wrong, word in ((1, "too small"), (2.5, "whole"), ("a", "number"), (37, "by")):
         verdict = fer.check("9.3", wrong, right=RIGHT)
         assert not verdict and word in verdict.text

@@ -35,8 +35,13 @@ def split_then_oversample(answer: object) -> str:
         return "the answer has to be a function of labels, groups and seed"
     labels, groups = small_set()
     try:
-        train, val = (np.asarray(part) for part in answer(labels, groups, 0))
+        tries = [answer(labels.copy(), groups.copy(), seed) for seed in (0, 0, 1)]
+        (train, val), again, other = (tuple(map(np.asarray, one)) for one in tries)
+        if bool in (train.dtype, val.dtype):
+            return "it returned True and False for each row; return the rows' numbers"
         pictures = [set(groups[part].tolist()) for part in (train, val)]
+        repeats = pictures[1] == set(groups[again[1]].tolist())
+        moves = pictures[1] != set(groups[other[1]].tolist())
     except Exception as error:  # whatever a learner's function may raise
         return f"on a small example it raised {type(error).__name__}: {error!s:.80}"
     share = len(pictures[1]) / len(np.unique(groups))
@@ -44,14 +49,16 @@ def split_then_oversample(answer: object) -> str:
     if pictures[0] & pictures[1]:
         return "at least one picture is on both sides"
     if len(np.unique(val)) < len(val):
-        return "a row stands twice in the validation part"
+        return "a row occurs twice in the validation part"
     if not 0.15 <= share <= 0.25:
         return f"the validation part holds {share:.0%} of the pictures, not a fifth"
     if len(pictures[0]) + len(pictures[1]) < len(np.unique(groups)):
         return "some pictures are on neither side"
     if np.ptp(counts):
         return "the classes of the training part are not equally large"
-    return ""
+    if not repeats:
+        return "the same seed gave two different splits"
+    return "" if moves else "another seed gave the same split"
 
 
 def small_set() -> tuple[np.ndarray, np.ndarray]:
@@ -76,13 +83,14 @@ def most_misleading_batch(answer: object, right) -> str:
     right = np.asarray(right, float)
     if problem := off_by(answer, 501, 499):
         return f"{problem}; sizes go from 2 to 1,000"
-    if float(answer) % 1:
+    size = float(answer)
+    if size % 1:
         return "a batch size has to be a whole number"
-    worst = max(batch_bias(right, size) for size in range(2, 1001))
-    found = batch_bias(right, int(answer))
+    worst = max(batch_bias(right, other) for other in range(2, 1001))
+    found = batch_bias(right, int(size))
     if found >= worst - 1e-6:
         return ""
-    return f"batches of {answer} mislead by {found:.2%}, and another size by more"
+    return f"batches of {size:.0f} mislead by {found:.2%}, and another size by more"
 
 
 def batch_bias(right: np.ndarray, size: int) -> float:
