@@ -147,13 +147,20 @@ def export(
 @app.command()
 def predict(
     photos: Annotated[
-        list[str], Argument(metavar="PHOTO", help="Photos, folders, http(s) addresses.")
+        list[str],
+        Argument(
+            metavar="PHOTO", help="Photos, folders, http(s) addresses; or videos."
+        ),
     ],
     json: Annotated[bool, Option("--json", help="A line of JSON a photo.")] = False,
     csv: Annotated[bool, Option("--csv", help="A line of CSV a face.")] = False,
     annotate: Annotated[
-        Path | None, Option(metavar="OUT", help="Folder for drawn copies.")
+        Path | None,
+        Option(metavar="OUT", help="Folder for drawn copies; an .mp4 for one video."),
     ] = None,
+    every: Annotated[
+        float, Option(help="Seconds from one frame of a video to the next.")
+    ] = 0.2,
     views: Annotated[int | None, Option(help="Views of a face: 1, 2 or 6.")] = None,
     cropped: Annotated[
         bool, Option("--cropped", help="A photo is a face; else small grey ones are.")
@@ -169,7 +176,7 @@ def predict(
     ] = 0.0,
     weights: Weights = None,
 ) -> None:
-    """Find the faces in photos and name the expression that each shows.
+    """Find the faces in photos or videos and name the expression that each shows.
 
     A photo that cannot be used is named on stderr and skipped; the exit code is then 1.
     """
@@ -186,7 +193,7 @@ def predict(
         min_size=min_size,
         search_size=search_size,
     )
-    if predict_all(Predictor.load(weights), photos, style, annotate, **options):
+    if predict_all(Predictor.load(weights), photos, style, annotate, every, **options):
         raise Exit(1)
 
 

@@ -16,6 +16,8 @@ from ..errors import FerError, PhotoError
 from ..files import write_atomic
 from ..photos import Face, Predictor, annotate, is_address, open_photo
 from ..photos.table import COLUMNS
+from ..photos.video import is_video
+from .predict_videos import predict_videos
 
 # What is taken from a folder: formats that can be read, and other photos, so that they
 # are reported instead of left out in silence.
@@ -29,14 +31,20 @@ def predict_all(
     sources: list[str],
     style: str = "text",
     out: Path | None = None,
+    every: float = 0.2,
     **options,
 ) -> int:
     """Report the faces of photos, folders and addresses; return how many failed.
 
     `style`: `text`, `json` (one object a line) or `csv` (one face a line). A photo that
     cannot be used is named on stderr and skipped. `out`: a folder for annotated copies.
-    `options` go to `predict`.
+    `options` go to `predict`. Of videos, a frame is looked at `every` so many seconds.
     """
+    videos = [source for source in sources if is_video(source)]
+    if videos:
+        if len(videos) < len(sources):
+            raise FerError("photos and videos together: name one kind at a time")
+        return predict_videos(predictor, videos, style, out, every, **options)
     photos = find_photos(sources, out)
     taken = {same_file(Path(name)) for name, _ in photos}
     failed = 0

@@ -54,7 +54,7 @@ def predict_video(
         with bar:
             due, seen = 0.0, []
             for time, frame in video.frames():
-                if time >= due:
+                if time >= due - 1e-3:  # times are rounded, too
                     image = frame.to_image()
                     seen = tracker.add(time, predictor.predict(image, **options))
                     sightings += seen
@@ -118,7 +118,13 @@ def _opened(path: str | os.PathLike) -> Iterator[_Video]:
         why = f"not a video that can be read ({shorten(reason(error))})"
         raise PhotoError(f"{name} is {why}") from None
     with container:
-        yield _Video(container, name)
+        try:
+            video = _Video(container, name)
+        except (AttributeError, ValueError, TypeError) as error:  # a damaged header
+            if isinstance(error, PhotoError):
+                raise
+            raise PhotoError(f"{name} is damaged ({shorten(reason(error))})") from None
+        yield video
 
 
 @contextmanager

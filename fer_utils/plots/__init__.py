@@ -18,7 +18,7 @@ from .data import (
     transformed_images,
 )
 from .gradcam import grad_cam, predictions
-from .photo import inference_process, probability_bars, stock_image
+from .photo import inference_process, probability_bars, stock_image, timeline
 from .scores import (
     bars,
     best_of,

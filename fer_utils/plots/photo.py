@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from ..labels import class_colour
-from ..photos import Found, crop_faces
+from ..errors import FerError
+from ..labels import UNSURE, class_colour
+from ..photos import Found, Sighting, crop_faces
 from .style import ACCENT, SOFT, STYLE, Picture, picture
 
 
@@ -83,3 +84,30 @@ def _bars(axis: Axes, probabilities: dict[str, float], title: str) -> None:
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.spines["bottom"].set_visible(False)
     axis.grid(visible=False)
+
+
+@rc_context(STYLE)
+def timeline(sightings: Sequence[Sighting]) -> Picture:
+    """Draw what each person in a video shows over time: a strip of colours and lines.
+
+    The strip tells the expression; the lines the smoothed probabilities behind it.
+    """
+    if not sightings:
+        raise FerError("nobody was seen in this video: there is nothing to draw")
+    people = sorted({each.person for each in sightings})
+    figure, axes = picture(9, 0.6 + 1.7 * len(people), len(people), 1, sharex=True)
+    for (axis,), person in zip(axes, people, strict=True):
+        seen = [each for each in sightings if each.person == person]
+        times = np.array([each.time for each in seen])
+        step = np.diff(times).min(initial=1.0) if len(times) > 1 else 0.2
+        for name in seen[0].probabilities:
+            chances = [each.probabilities[name] for each in seen]
+            axis.plot(times, chances, color=class_colour(name), label=name)
+        for each in seen:
+            shade = "white" if each.emotion == UNSURE else class_colour(each.emotion)
+            axis.axvspan(each.time, each.time + step, 0.93, 1, color=shade, lw=0)
+        axis.set(ylim=(0, 1.1), yticks=(0, 0.5, 1), ylabel=f"person {person}")
+    axes[-1][0].set_xlabel("seconds")
+    names = len(sightings[0].probabilities)
+    axes[0][0].legend(ncols=names, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
+    return figure
