@@ -37,7 +37,9 @@ def test_weights_of_a_block():
     assert "convolution alone" in fer.check("3.1", 20 * 40 * 9).text
     assert "no bias" in fer.check("3.1", count + 40).text
     assert "too large" in fer.check("3.1", count + 7).text
+    assert "too large" in fer.check("3.1", count + 0.4).text
     assert "one number" in fer.check("3.1", "many").text
+    assert "one number" in fer.check("3.1", torch.tensor([count, count])).text
 
 
 def test_early_stopping():

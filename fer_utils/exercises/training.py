@@ -27,7 +27,7 @@ ENTRIES = {"model", "optimizer", "scheduler", "epoch"}
 )
 def weights_of_a_block(answer: object) -> str:
     kernels = 20 * 40 * 9
-    if problem := off_by(answer, kernels + 2 * 40, 0.5):
+    if problem := off_by(answer, kernels + 2 * 40, 0):
         near = {
             kernels: "that is the convolution alone",
             kernels + 40: "batch normalisation has more than one weight a channel",
@@ -35,7 +35,8 @@ def weights_of_a_block(answer: object) -> str:
             20 * 40: "a kernel covers 3 × 3 pixels, not one",
             40 * 9 + 2 * 40: "every kernel looks at all the input channels",
         }
-        return next((text for at, text in near.items() if answer == at), problem)
+        close = (text for at, text in near.items() if not off_by(answer, at, 0))
+        return next(close, problem)
     return ""
 
 
@@ -74,7 +75,8 @@ def early_stopping(answer: object) -> str:
     "Two of the four are needed. Without one of them the network is untrained, "
     "without the other the training starts counting from zero.",
     praise="Plain SGD with a constant rate remembers nothing between two steps. With "
-    "momentum, Adam or a schedule all four are needed.",
+    "momentum or Adam the optimizer is needed too, and with a changing rate the "
+    "scheduler.",
 )
 def entries_of_a_checkpoint(answer: object) -> str:
     if isinstance(answer, str) or not isinstance(answer, Iterable):
