@@ -139,7 +139,7 @@ def lean_table(html: str) -> str:
     unused = '<style type="text/css">\n</style>\n'
     if unused not in html:
         return html
-    html = re.sub(r'(<t\w+)(?: (?:id|class)="[^"]*")+ ?', r"\1", html)
+    html = re.sub(r'(<t\w+)(?: (?:id|class)="[^"]*")+(?: (?=>))?', r"\1", html)
     return re.sub(r"\n *", "", html.replace(unused, ""))
 
 

@@ -17,6 +17,7 @@ __getattr__, __all__ = lazy(
         "predict": ("TorchNetwork", "predict_probabilities"),
         "scores": ("Scores", "evaluate", "score", "second_choices"),
         "significance": ("compare", "interval"),
+        "stress": ("AXES", "Stress", "mean_of_axes", "stress_card"),
         "tta": ("average_views", "check_views", "tta_views"),
     },
 )

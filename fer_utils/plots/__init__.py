@@ -18,7 +18,13 @@ from .data import (
     transformed_images,
 )
 from .gradcam import grad_cam, predictions
-from .photo import inference_process, probability_bars, stock_image, timeline
+from .photo import (
+    inference_process,
+    probability_bars,
+    stock_image,
+    stress,
+    timeline,
+)
 from .scores import (
     bars,
     best_of,

@@ -10,9 +10,10 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from ..errors import FerError
+from ..evaluation.stress import Stress
 from ..labels import UNSURE, class_colour
 from ..photos import Found, Sighting, crop_faces
-from .style import ACCENT, SOFT, STYLE, Picture, picture
+from .style import ACCENT, LINES, SOFT, STYLE, Picture, picture
 
 
 @rc_context(STYLE)
@@ -110,4 +111,36 @@ def timeline(sightings: Sequence[Sighting]) -> Picture:
     axes[-1][0].set_xlabel("seconds")
     names = len(sightings[0].probabilities)
     axes[0][0].legend(ncols=names, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
+    return figure
+
+
+@rc_context(STYLE)
+def stress(cards: dict[str, Sequence[Stress]]) -> Picture:
+    """Draw stress cards: a panel for each axis, a line for each named network.
+
+    Bars are 95 % intervals; the dashed line is the accuracy on faces as they are.
+    """
+    first = next(iter(cards.values()))
+    axes_ = list(dict.fromkeys(each.axis for each in first if each.level is not None))
+    columns = -(-len(axes_) // 2)
+    figure, axes = picture(11, 4.6, 2, columns, sharey=True)
+    for axis, name in zip(axes.ravel(), axes_, strict=False):
+        for colour, (network, card) in zip(LINES, cards.items(), strict=False):
+            whole = next(each for each in card if each.level is None)
+            seen = sorted((e for e in card if e.axis == name), key=lambda e: e.level)
+            places = np.arange(len(seen))
+            means = np.array([each.accuracy for each in seen])
+            bounds = [means - [e.low for e in seen], [e.high for e in seen] - means]
+            axis.errorbar(
+                places, means, bounds, fmt="o-", color=colour, ms=4, label=network
+            )
+            axis.axhline(whole.accuracy, color=colour, ls="--", lw=1)
+        axis.set(title=name, xticks=places, ylim=(0, 1))
+        axis.set_xticklabels([f"{each.level:g}" for each in seen])
+    for axis in axes.ravel()[len(axes_) :]:
+        axis.set_visible(False)
+    axes[0][0].set_ylabel("accuracy")
+    axes[1][0].set_ylabel("accuracy")
+    if len(cards) > 1:
+        axes[0][0].legend(fontsize=8)
     return figure

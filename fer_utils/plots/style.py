@@ -81,9 +81,11 @@ def few_colours(image: Image.Image, colours: int = 256, greys: int = 64) -> Imag
         return image.convert("L").point(level)
     kept = ("#FFFFFF", *COLOURS.values())
     own = [int(colour[i : i + 2], 16) for colour in kept for i in (1, 3, 5)]
-    found = image.quantize(colours - len(kept)).getpalette()
+    found = np.reshape(image.quantize(colours - len(kept)).getpalette(), (-1, 1, 3))
+    # What is nearly a kept colour would take its place.
+    far = np.abs(found - np.reshape(own, (-1, 3))).max(2).min(1) > 12
     palette = Image.new("P", (1, 1))
-    palette.putpalette(found + own)
+    palette.putpalette(found[far].ravel().tolist() + own)
     return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
