@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PureWindowsPath
 
@@ -438,13 +437,3 @@ def test_problems_of_the_call_are_one_line(fer, tmp_path):
     for arguments in ((tmp_path,), (PORTRAIT, "--json", "--csv")):
         code, out, err = fer(*arguments)
         assert code == 1 and not out and err.count("\n") == 1
-
-
-def test_the_detector_is_not_shared_between_threads():
-    from fer_utils.photos.detect import _detector
-
-    seen = [_detector()]
-    thread = threading.Thread(target=lambda: seen.append(_detector()))
-    thread.start()
-    thread.join()
-    assert seen[0] is _detector() and seen[1] is not seen[0]

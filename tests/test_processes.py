@@ -20,13 +20,12 @@ from fer_utils.photos import Predictor
 
 SECONDS = 100  # after which a worker counts as hanging
 
-# The parent uses its threads, PyTorch's and OpenCV's, before the workers begin: a
+# The parent uses its threads, PyTorch's, before the workers begin: a
 # forked worker must not wait for them, because they do not exist in it.
 SCRIPT = """
 import multiprocessing
 import sys
 
-import cv2
 import numpy as np
 
 from fer_utils import Predictor
@@ -42,8 +41,6 @@ def answers(_=None):
 
 
 if __name__ == "__main__":
-    cv2.setNumThreads(2)
-    cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (3000, 3000))
     expected = answers()
     with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
         for found in pool.map_async(answers, range(4)).get(int(sys.argv[3])):
