@@ -39,7 +39,11 @@ def test_the_house_keeps_its_order(house):
     [
         ("data/votes.py", "from ..training import train", "Rooms import downwards"),
         ("evaluation/tta.py", "from ..photos import Face", "Rooms import downwards"),
-        ("photos/detect.py", "from .predictor import Face", "No circles inside a room"),
+        (
+            "photos/detect.py",
+            "from .predictor import Predictor",
+            "No circles inside a room",
+        ),
     ],
 )
 def test_a_breach_is_found(house, file, line, broken):

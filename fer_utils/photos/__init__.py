@@ -3,7 +3,8 @@
 from .annotate import annotate
 from .crop import Found, crop_faces, looks_cropped, whole_face
 from .detect import find_faces
+from .face import Face
 from .open import ACCEPTED, PORTRAIT, Photo, is_address, open_photo
-from .predictor import Face, Predictor
+from .predictor import Predictor
 from .table import to_frame
 from .track import Sighting, Tracker

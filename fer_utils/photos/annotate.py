@@ -6,7 +6,7 @@ from dataclasses import replace
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from ..labels import class_colour
-from .predictor import Face
+from .face import Face
 
 PAPER, INK, TRACK = "#FFFFFF", "#222222", "#E4E4E4"
 
@@ -27,6 +27,7 @@ def annotate(
     unit = max(13, round(min(image.size) / 40))  # pixels, the size of the text
     # The largest comes last, so that no small face hides its label.
     for number, face in reversed([*enumerate(faces, 1)]):
+        number = getattr(face, "person", number)  # of a video
         _draw_box(ImageDraw.Draw(image), face, number, image.size, unit)
     return _beside_panel(image, faces, unit) if panel else image
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Union
 
@@ -15,24 +14,16 @@ from ..evaluation.tta import check_views
 from ..labels import UNSURE
 from .crop import SIZE, crop_faces, looks_cropped, whole_face
 from .detect import MIN_SIZE, SEARCH_SIZE, find_faces
+from .face import Face
 from .network import OnnxNetwork
 from .open import Photo, open_photo
+from .track import Sighting
+from .video import follow
 
 if TYPE_CHECKING:
     from ..models import Recognizer
-    from .track import Sighting
 
 LEAST_SIDE = 16  # pixels; a smaller face shows no expression
-
-
-@dataclass(frozen=True)
-class Face:
-    """A face and the expression that it shows to a viewer."""
-
-    box: tuple[int, int, int, int]  # left, top, right, bottom: pixels, upright photo
-    probabilities: dict[str, float]  # of all classes, in the model's order; sum 1
-    emotion: str  # the likeliest class, or "unsure"
-    confidence: float  # its probability
 
 
 class Predictor:
@@ -136,12 +127,27 @@ class Predictor:
         return answers if several else answers[0]
 
     def predict_video(
-        self, path: str | os.PathLike, every: float = 0.2, **options
-    ) -> list["Sighting"]:
-        """Follow the people in a video; see `video.predict_video`."""
-        from .video import predict_video
+        self,
+        path: str | os.PathLike,
+        every: float = 0.2,
+        annotate: str | os.PathLike | None = None,
+        abstain_below: float = 0.0,
+        progress: bool = True,
+        **options,
+    ) -> list[Sighting]:
+        """Return who is seen when in a video, with which expression.
 
-        return predict_video(self, path, every, **options)
+        A frame is looked at `every` so many seconds; people are followed from one to
+        the next, and their probabilities smoothed over time (`Tracker`). `annotate`: an
+        .mp4 file to write, a copy with boxes and names. `options` go to `predict`.
+        Raises `PhotoError` if the file is no video, or is damaged at its start; damage
+        later on ends the answer there, and a line says so.
+        """
+
+        def look(image: Image.Image) -> list[Face]:
+            return self.predict(image, **options)
+
+        return follow(look, path, every, annotate, abstain_below, progress)
 
     def probabilities(self, crops: np.ndarray, views: int | None = None) -> np.ndarray:
         """Return float32 [N,classes] for face crops uint8 [N,48,48]."""

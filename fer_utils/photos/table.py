@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..errors import FerError
 from ..lazy import need
-from .predictor import Face
+from .face import Face
 from .track import Sighting
 
 BOX = ["left", "top", "right", "bottom", "emotion", "confidence"]

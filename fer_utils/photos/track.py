@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..labels import UNSURE
-from .predictor import Face
+from .face import Face
 
 SMOOTHING = 0.5  # seconds, the time constant of exponential smoothing
 LOST = 1.0  # seconds without being seen, after which somebody is somebody new

@@ -4,18 +4,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image
 from tqdm.auto import tqdm
 
 from ..errors import FerError, PhotoError, reason, shorten
 from ..lazy import need
+from .annotate import annotate as drawn
+from .face import Face
 from .open import MAX_PIXELS
 from .track import Sighting, Tracker
-
-if TYPE_CHECKING:
-    from .predictor import Predictor
 
 VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv"}
 LEAST_EVERY, MOST_EVERY = 0.01, 3600.0  # seconds
@@ -27,22 +25,17 @@ def is_video(path: str | os.PathLike) -> bool:
     return Path(path).suffix.lower() in VIDEOS
 
 
-def predict_video(
-    predictor: "Predictor",
+def follow(
+    look: Callable[[Image.Image], list[Face]],
     path: str | os.PathLike,
     every: float = 0.2,
     annotate: str | os.PathLike | None = None,
     abstain_below: float = 0.0,
     progress: bool = True,
-    **options,
 ) -> list[Sighting]:
-    """Return who is seen when, with which expression: a `Sighting` for each face.
+    """Return who is seen when; `look` finds the faces in a frame.
 
-    A frame is looked at `every` so many seconds. People are followed by the overlap of
-    their boxes and their probabilities smoothed over time (`Tracker`). `annotate`: an
-    .mp4 file to write, a copy with boxes and names. `options` go to `predict`. Raises
-    `PhotoError` if the file is no video, or damaged at its start; damage later on ends
-    the answer there, with a line that says so.
+    See `Predictor.predict_video`.
     """
     if not isinstance(every, int | float) or not LEAST_EVERY <= every <= MOST_EVERY:
         why = f"every = {every!r}: give seconds between {LEAST_EVERY} and {MOST_EVERY}"
@@ -56,7 +49,7 @@ def predict_video(
             for time, frame in video.frames():
                 if time >= due - 1e-3:  # times are rounded, too
                     image = frame.to_image()
-                    seen = tracker.add(time, predictor.predict(image, **options))
+                    seen = tracker.add(time, look(image))
                     sightings += seen
                     due = max(due + every, time + every / 2)
                     bar.update(time - bar.n)
@@ -135,8 +128,6 @@ def _drawing(path: str | os.PathLike | None, video: _Video) -> Iterator[Callable
         return
     import av
 
-    from .annotate import annotate
-
     path = Path(path)
     if path.suffix.lower() != ".mp4":
         raise FerError(f"{shorten(path)}: name a file that ends in .mp4 for the copy")
@@ -151,7 +142,7 @@ def _drawing(path: str | os.PathLike | None, video: _Video) -> Iterator[Callable
             stream.width = stream.height = 0
 
             def draw(frame, seen: list[Sighting]) -> None:
-                image = annotate(frame.to_image(), seen, panel=False)
+                image = drawn(frame.to_image(), seen, panel=False)
                 if not stream.width:
                     stream.width, stream.height = (side // 2 * 2 for side in image.size)
                 size = (stream.width, stream.height)
