@@ -1,6 +1,7 @@
 """The web service over a real socket: good photos, every kind of bad input, limits."""
 
 import io
+import re
 import socket
 import struct
 import subprocess
@@ -353,3 +354,71 @@ def test_answers_leave_at_once():
 def test_where_it_cannot_listen(host, port):
     with pytest.raises(FerError, match="cannot listen on"):
         serve(host, port)
+
+
+# Options
+
+
+def ask(client, photo, **fields):
+    return client.post("/predict", files={"file": ("me.jpg", photo)}, data=fields)
+
+
+def test_options_reach_the_predictor(client, predictor, portrait):
+    options = {"views": 1, "min_size": 60, "search_size": 512, "abstain_below": 0.999}
+    (face,) = ask(client, portrait, **options).json()["faces"]
+    (expected,) = predictor.predict(PORTRAIT, **options)
+    assert face["emotion"] == "unsure" and tuple(face["box"]) == expected.box
+    assert face["confidence"] == pytest.approx(expected.confidence, abs=1e-3)
+    (whole,) = ask(client, portrait, assume_cropped="true").json()["faces"]
+    assert whole["box"] == [0, 0, 512, 512]
+    (found,) = ask(client, portrait, assume_cropped="auto").json()["faces"]
+    assert found["box"] != [0, 0, 512, 512]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("views", "3", "views = .*use one of 1, 2, 6"),
+        ("views", "many", "views = .*many.*valid integer"),
+        ("views", "", "views = "),
+        ("abstain_below", "high", "abstain_below = .*high.*valid number"),
+        ("abstain_below", "nan", "abstain_below = .*nan"),
+        ("abstain_below", "1.5", "abstain_below = .*less than or equal to 1"),
+        ("abstain_below", "-0.1", "abstain_below = .*greater than or equal to 0"),
+        ("assume_cropped", "maybe", "assume_cropped"),
+        ("min_size", "1", "min_size = .*greater than or equal to 12"),
+        ("search_size", "1000000", "search_size = .*less than or equal to"),
+        ("looks", "2", "there is no field 'looks'; besides the photo there are views"),
+        ("x" * 500, "2", "there is no field 'x"),
+        ("views", "9" * 5000, "views = "),
+    ],
+)
+def test_options_that_cannot_be_read(client, portrait, field, value, says):
+    answer = ask(client, portrait, **{field: value})
+    detail = answer.json()["detail"]
+    assert answer.status_code == 422 and re.search(says, detail), detail
+    assert len(detail) < 300
+
+
+def test_text_in_the_field_of_the_photo(client):
+    answer = client.post("/predict", data={"file": "me.jpg"}, files={"other": b"x"})
+    assert answer.status_code == 400
+    assert "holds text, not a file" in answer.json()["detail"]
+
+
+def test_health_answers_head(client):
+    answer = client.head("/healthz")
+    assert answer.status_code == 200 and not answer.content
+
+
+def test_no_face_gets_a_hint(client):
+    answer = upload(client, encoded(Image.new("RGB", (99, 99)))).json()
+    assert "No face was found" in answer["message"]
+    assert "assume_cropped" in answer["message"]
+
+
+def test_the_options_are_described(client):
+    form = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
+    fields = form["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert fields["required"] == ["file"]
+    assert {"views", "assume_cropped", "min_size"} < fields["properties"].keys()

@@ -168,7 +168,8 @@ def _cut(
 ) -> list[tuple[tuple, np.ndarray]]:
     """Return box and crop, uint8 [48,48], of each face in an upright photo."""
     if assume_cropped == "auto":
-        assume_cropped = looks_cropped(image)
+        large = min(image.size) >= LEAST_SIDE
+        assume_cropped = large and looks_cropped(image)
     if not assume_cropped:
         found = find_faces(image, min_size, search_size=search_size)
         crops = crop_faces(image, found)
