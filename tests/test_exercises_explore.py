@@ -18,13 +18,13 @@ def data():
 
 
 def test_the_baseline_without_happy(data):
-    train, _, test = data.split()
+    train, val, _ = data.split()
     left = np.delete(train.counts(), 3)
     names = [code for code in range(7) if code != 3]
     says = names[left.argmax()]
-    truth = test.counts()[says] / (len(test) - test.counts()[3])
+    truth = val.counts()[says] / (len(val) - val.counts()[3])
     assert fer.check("1.1", truth, data=data)
-    whole = test.counts()[says] / len(test)  # happy left in the test
+    whole = val.counts()[says] / len(val)  # happy left in PublicTest
     assert "too small" in fer.check("1.1", whole, data=data).text
     assert "data=data" in fer.check("1.1", truth).text
 
@@ -51,6 +51,8 @@ def test_a_split_by_groups():
             "on both sides",
         ),
         (lambda groups, share, seed: np.zeros(len(groups), bool), "put 0%"),
+        (lambda groups, share, seed: whole_groups(groups, 0.2, seed), "asked for 60%"),
+        (lambda groups, share, seed: ~whole_groups(groups, share, seed), "for 25%"),
         (lambda groups, share, seed: whole_groups(groups, share, 7), "another seed"),
         (lambda groups, share, seed: whole_groups(groups, share, None), "same seed"),
     ],
@@ -66,4 +68,5 @@ def test_labels_of_copies(data):
     truth = np.mean([label_of[data.groups[r]] == data.labels[r] for r in rows])
     assert fer.check("1.3", truth, data=data)
     assert not fer.check("1.3", truth - 0.1, data=data)
+    assert not fer.check("1.3", len(rows) / private.sum(), data=data)
     assert "data=data" in fer.check("1.3", truth).text
