@@ -76,6 +76,20 @@ def test_photo_gives_boxes_bars_and_a_sentence(page):
     assert "Nothing yet" in sentence(page)
 
 
+def test_sample_photo_and_the_limit_of_doubt(page):
+    page.get_by_role("button", name="Sample photo").click()
+    assert "happy" in seen(page)
+    slider = page.get_by_label("Unsure below")
+    before = page.locator("#bars").inner_text()
+    slider.fill("95")
+    sure = (
+        int(sentence(page).split(",")[-1].strip(" .%")) if "%" in sentence(page) else 0
+    )
+    assert "unsure" in seen(page) or sure >= 95
+    slider.fill("0")
+    assert "happy" in seen(page) and page.locator("#bars").inner_text() == before
+
+
 def bars(page):
     page.wait_for_timeout(350)  # they grow
     return page.locator(".track i").element_handles()
@@ -199,6 +213,10 @@ def test_keyboard(page):
     assert seen(page)
     page.keyboard.press("Tab")
     assert focused(page) == "Use camera"
+    page.keyboard.press("Tab")
+    assert focused(page) == "Sample photo"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "unsure"
     page.keyboard.press("Tab")
     assert focused(page) == "Clear"
     page.keyboard.press("Space")

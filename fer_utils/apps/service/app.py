@@ -21,10 +21,11 @@ from starlette.requests import ClientDisconnect
 
 from ...errors import FerError, PhotoError, reason
 from ...labels import class_colour
-from ...photos import ACCEPTED, Predictor
+from ...photos import ACCEPTED, PORTRAIT, Predictor
 from ...photos.download import download
 from .middleware import MAX_BODY, Guard, check_free, read_form
 from .schemas import (
+    ABSTAIN_BELOW,
     FORM_BODY,
     RESPONSES,
     Address,
@@ -116,12 +117,16 @@ def create_app(
     async def page() -> FileResponse:
         return FileResponse(WEB / "index.html")
 
+    @app.get("/sample.jpg", include_in_schema=False)
+    async def sample() -> FileResponse:
+        return FileResponse(PORTRAIT)
+
     @app.get("/settings", include_in_schema=False)
     async def settings() -> dict:
         """Return what the page must know: order and colours, model, limit."""
         colours = {name: class_colour(name) for name in predictor.classes}
         about = {"model": predictor.model_name, "max_bytes": MAX_BODY}
-        return {"colours": colours, **about}
+        return {"colours": colours, "abstain_below": ABSTAIN_BELOW, **about}
 
     @app.exception_handler(PhotoError)
     async def bad_photo(_, error: PhotoError) -> JSONResponse:

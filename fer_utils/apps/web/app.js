@@ -1,6 +1,6 @@
 // The page: a photo or camera frames go to /predict; the answer is drawn and put into words.
 
-import { Picture, sentence } from "./draw.js";
+import { judged, percent, Picture, sentence } from "./draw.js";
 
 const $ = (id) => document.getElementById(id);
 const LONGEST = 2048; // px; larger photos are made smaller before they travel
@@ -8,12 +8,13 @@ const FRAME = 640; // px; the longest side of a camera frame
 const QUIET = 2500; // ms between two sentences read out while the camera runs
 const HIDDEN = ["photo", "video", "view", "rate", "clear"];
 
-const { colours, max_bytes, model } = await (await fetch("settings")).json();
+const { abstain_below, colours, max_bytes, model } = await (await fetch("settings")).json();
 const picture = new Picture(colours);
 const canvas = document.createElement("canvas");
 let turn = 0; // goes up with every new photo, camera or clearing: older answers are dropped
 let stream = null;
 let spoken = 0;
+let answered = null; // what was drawn last, to be drawn again with another limit
 
 function say(text, state = "") {
   document.body.classList.remove("failed", "busy");
@@ -56,6 +57,28 @@ async function shrink(file) {
   return smaller;
 }
 
+function showFaces(faces, ...where) {
+  answered = [faces, ...where];
+  picture.show(judged(faces, $("unsure").value / 100), ...where);
+}
+
+function tell() {
+  say(sentence(picture.faces, colours));
+}
+
+/** Name the faces anew, with the limit that the slider says. */
+function setLimit() {
+  $("limit").textContent = percent($("unsure").value / 100);
+  if (!answered) return;
+  showFaces(...answered);
+  tell();
+}
+
+async function readSample() {
+  const photo = await fetch("sample.jpg").then((response) => response.blob());
+  await readPhoto(photo);
+}
+
 async function readPhoto(file) {
   const mine = clear();
   say("Looking for faces …", "busy");
@@ -70,8 +93,8 @@ async function readPhoto(file) {
     const answer = await ask(sent);
     if (mine !== turn) return;
     const [width, height] = [photo.naturalWidth || 1, photo.naturalHeight || 1];
-    picture.show(answer.faces, photo, width, height);
-    say(sentence(answer, colours));
+    showFaces(answer.faces, photo, width, height);
+    tell();
   } catch (error) {
     if (mine === turn) say(error.message, "failed");
   }
@@ -116,10 +139,8 @@ async function follow(mine) {
     try {
       const answer = await ask(jpeg);
       if (mine !== turn) return;
-      picture.show(answer.faces, canvas, canvas.width, canvas.height, true);
-      if (Date.now() - spoken > QUIET || document.body.classList.contains("busy")) {
-        say(sentence(answer, colours));
-      }
+      showFaces(answer.faces, canvas, canvas.width, canvas.height, true);
+      if (Date.now() - spoken > QUIET || document.body.classList.contains("busy")) tell();
       const now = performance.now();
       rate = 0.8 * (rate || 1000 / (now - last)) + 200 / (now - last);
       last = now;
@@ -155,6 +176,7 @@ function clear() {
   for (const id of HIDDEN) $(id).hidden = true;
   $("invitation").hidden = false;
   picture.clear();
+  answered = null;
   say("Nothing yet: choose a photo or use the camera.");
   return ++turn;
 }
@@ -169,6 +191,12 @@ $("file").addEventListener("change", () => {
   take($("file").files[0]);
   $("file").value = ""; // so that the same photo can be chosen again
 });
+$("sample").addEventListener("click", () => {
+  readSample().catch((error) => say(error.message, "failed"));
+});
+$("unsure").value = 100 * abstain_below;
+$("unsure").addEventListener("input", setLimit);
+setLimit();
 $("camera").addEventListener("click", () => (stream ? clear() : startCamera()));
 $("clear").addEventListener("click", () => {
   clear();

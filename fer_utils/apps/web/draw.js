@@ -16,9 +16,9 @@ function textOn(hex) {
 }
 
 /** One sentence for eyes and screen readers; `unsure` is any name without a colour. */
-export function sentence({ faces, message }, colours) {
+export function sentence(faces, colours) {
   if (!faces.length) {
-    return `${message} Try one where the face is larger and turned to the camera.`;
+    return "No face was found in this photo. Try one where the face is larger, sharper and turned to the camera.";
   }
   const { emotion, confidence, probabilities } = faces[0];
   const who = faces.length === 1 ? "One face" : `${faces.length} faces; the largest`;
@@ -37,6 +37,14 @@ function fit(parent, tag, className, count) {
     parent.append(child);
   }
   return [...parent.children];
+}
+
+/** Faces as they are called when less confidence than `limit` (0..1) is `unsure`. */
+export function judged(faces, limit) {
+  return faces.map((face) => {
+    const [name] = Object.entries(face.probabilities).sort((a, b) => b[1] - a[1])[0];
+    return { ...face, emotion: face.confidence < limit ? "unsure" : name };
+  });
 }
 
 export class Picture {
