@@ -3,12 +3,14 @@
 Both files are written: ONNX to predict with, safetensors to train on.
 
     python tools/ship.py runs/cpu/taught-seed*
+    python tools/ship.py --card    # only write the card anew, from the records
 
 All are of one recipe. The one with the best PublicTest accuracy is shipped: PrivateTest
 has no say in it. The package averages six views of a face, so these scores go with the
 weights; the records hold those of two views too, which all runs have.
 """
 
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +19,19 @@ from statistics import fmean, stdev
 from jinja2 import Environment, StrictUndefined
 
 from fer_utils.errors import FerError
-from fer_utils.evaluation import apply_temperature, calibration_error, fit_temperature
+from fer_utils.evaluation import (
+    AXES,
+    apply_temperature,
+    calibration_error,
+    fit_temperature,
+)
 from fer_utils.export import export_onnx
 from fer_utils.files import write_atomic
 from fer_utils.labels import EMOTIONS
 from fer_utils.models import SHIPPED, load_model, save_model
 from fer_utils.photos.network import SHIPPED as ONNX
 from fer_utils.training import Run
+from stress import RECORD as STRESS
 from suite import RECORDS, ROOT, keep
 
 VIEWS = 6
@@ -43,7 +51,7 @@ def ship(folders: list[Path]) -> None:
         if run.recipe.with_(seed=0) != runs[0].recipe.with_(seed=0):
             raise FerError(f"{run.folder}: of another recipe than {runs[0].folder}")
     best = max(runs, key=lambda run: run.scores("val", VIEWS).accuracy)
-    temperature, calibrated = calibrate(best)
+    temperature, _ = calibrate(best)
     scores = {p: best.scores(p, VIEWS).model_dump(include=SCORES) for p in PARTS}
     save_model(
         best.model, SHIPPED, recipe=best.recipe.model_dump(), scores=scores,
@@ -54,9 +62,24 @@ def ship(folders: list[Path]) -> None:
     for run in runs:
         seed = "" if run is best else f"-seed{run.recipe.seed}"
         keep(run, RECORDS / f"{best.recipe.name}{seed}")
-    text = card(best, runs, temperature, calibrated)
-    write_atomic(ROOT / "MODEL_CARD.md", text.encode())
+    write_card(best, runs)
     print(f"shipped {best.folder}, temperature {temperature:.3f}")
+
+
+def write_card(best: Run, runs: list[Run]) -> None:
+    """Write MODEL_CARD.md from the records of what is shipped and of its sisters."""
+    text = card(best, runs, *calibrate(best))
+    write_atomic(ROOT / "MODEL_CARD.md", text.encode())
+
+
+def describe() -> None:
+    """Write the card of what is shipped anew (`--card`)."""
+    name = load_model().metadata["recipe"]["name"]
+    runs = [
+        Run.load(path) for path in sorted(RECORDS.glob(f"{name}*")) if path.is_dir()
+    ]
+    runs = [run for run in runs if run.recipe.name == name]
+    write_card(next(run for run in runs if run.folder.name == name), runs)
 
 
 def card(best: Run, runs: list[Run], temperature: float, calibrated: float) -> str:
@@ -68,9 +91,30 @@ def card(best: Run, runs: list[Run], temperature: float, calibrated: float) -> s
         temperature=temperature, calibrated=calibrated,
         scores={part: best.scores(part, VIEWS) for part in PARTS},
         spread={p: spread([run.scores(p, VIEWS) for run in runs]) for p in PARTS},
+        stress=stress(best.recipe.name), share=share,
         parameters=sum(p.numel() for p in load_model().parameters()),
         megabytes=SHIPPED.stat().st_size / 1e6,
     )  # fmt: skip
+
+
+def stress(name: str) -> dict | None:
+    """Return the lines of a network's stress card, if it is on record."""
+    if not STRESS.is_file():
+        return None
+    record = json.loads(STRESS.read_text("utf-8"))
+    cards = record["cards"].get(name)
+    if not cards:
+        return None
+    units = "; ".join(f"{axis.name}: {axis.unit}" for axis in AXES)
+    labels, people = cards["labels"], cards.get("people", cards["labels"])
+    lines = [*zip(labels, people, strict=True)]
+    return {"faces": record["faces"], "lines": lines, "units": units}
+
+
+def share(line: dict) -> str:
+    """Accuracy in per cent, and its interval."""
+    mean, low, high = (100 * line[key] for key in ("accuracy", "low", "high"))
+    return f"{mean:.1f} ({low:.0f} to {high:.0f})"
 
 
 def calibrate(run: Run) -> tuple[float, float]:
@@ -99,6 +143,9 @@ def spread(scores: list) -> dict[str, str]:
 
 if __name__ == "__main__":
     try:
-        ship([Path(folder) for folder in sys.argv[1:]])
+        if sys.argv[1:] == ["--card"]:
+            describe()
+        else:
+            ship([Path(folder) for folder in sys.argv[1:]])
     except FerError as error:
         sys.exit(f"ship: {error}")
