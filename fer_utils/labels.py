@@ -22,9 +22,14 @@ COLOURS = {
 
 UNSURE = "unsure"  # what a recogniser says when it should not guess
 
-# Other names that folders and votes use.
-ALIASES = {"anger": "angry", "disgusted": "disgust", "fearful": "fear"}
-ALIASES |= {"happiness": "happy", "sadness": "sad", "surprised": "surprise"}
+# Other names that folders and votes use, and how they are misspelt.
+ALIASES = dict.fromkeys(("anger", "angery"), "angry")
+ALIASES |= dict.fromkeys(("disgusted", "digust", "disgusting"), "disgust")
+ALIASES |= dict.fromkeys(("fearful", "scared", "afraid"), "fear")
+ALIASES |= dict.fromkeys(("happiness", "hapy", "happyness"), "happy")
+ALIASES |= {"sadness": "sad"}
+ALIASES |= dict.fromkeys(("surprised", "suprise", "suprised", "surprize"), "surprise")
+ALIASES |= dict.fromkeys(("neutrality", "netural", "nuetral"), "neutral")
 
 
 def emotion_code(name: str) -> int:

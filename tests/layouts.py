@@ -51,6 +51,16 @@ def face_expression(folder: Path) -> Path:
     return folder
 
 
+def folders(folder: Path, splits, classes) -> Path:
+    """`<split>/<class>/<id>.png`, without loss; names of splits in USAGES' order"""
+    of = dict(zip(("Training", "PublicTest", "PrivateTest"), splits, strict=True))
+    for number, (code, usage) in enumerate(ROWS):
+        path = folder / of[usage] / classes[code] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(PIXELS[number], "PNG"))
+    return folder
+
+
 def write(path: Path, number: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(PIXELS[number]))
@@ -68,7 +78,17 @@ def table(path: Path, header: str = "emotion,pixels,Usage", **changes) -> Path:
         cells |= changes if number == 4 else {}
         columns = [column.strip(' "\ufeff').lower() for column in header.split(",")]
         lines.append(",".join(cells[column] for column in columns))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def part(path: Path, usage: str, header: str) -> Path:
+    """The rows of `table` that belong to one usage."""
+    head, *lines = table(path, header).read_text("utf-8").splitlines()
+    rows = zip(lines, ROWS, strict=True)
+    kept = [line for line, (_, row_usage) in rows if row_usage == usage]
+    path.write_text("\n".join([head, *kept]) + "\n", encoding="utf-8")
     return path
 
 

@@ -10,6 +10,7 @@ import torch
 from fer_utils import device, training
 from fer_utils.apps import cli
 from fer_utils.config import read_config
+from fer_utils.data import load_fer2013
 from fer_utils.errors import FerError
 
 SMALL = ["--set", "epochs=1", "--set", "batch_size=16"]
@@ -87,6 +88,25 @@ def test_a_folder_with_another_recipe(folder, fer):
     )
     assert code == 1 and "not 1; " in err and "name another folder" in err
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("parts", [["Training"], ["Training", "PublicTest"]])
+def test_the_only_protocol_that_fits(fer, tmp_path, parts):
+    sample = load_fer2013("sample")
+    for usage in parts:
+        rows = sample.select(sample.usage == usage)
+        lines = ["emotion,pixels"]
+        for label, image in zip(rows.labels, rows.images, strict=True):
+            lines.append(f"{label},{' '.join(map(str, image.ravel()))}")
+        name = {"Training": "train", "PublicTest": "valid"}[usage]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines), "utf-8")
+    command = ["train", "compact-cnn", "--data", tmp_path, "--folder", tmp_path / "run"]
+    code, out, err = fer(*command, *SMALL, "--set", "protocol=official")
+    assert code == 1 and "try split('course')" in err
+    code, out, _ = fer(*command, *SMALL)
+    assert code == 0 and "using 'course': the best epoch is chosen on a fifth" in out
+    assert ("\ntest " in out) == (len(parts) > 1)
+    assert ("nothing to test on" in out) == (len(parts) == 1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there")

@@ -438,6 +438,7 @@ def made(usage: list[str], labels=None, images=None) -> FER2013:
     ],
 )
 def test_split(sample, protocol, sizes):
+    assert protocol in sample.protocols
     parts = sample.split(protocol)
     assert tuple(map(len, parts)) == sizes
     names = np.concatenate([part.names for part in parts])
@@ -472,8 +473,13 @@ def test_split_of_what_is_not_there():
         with pytest.raises(FerError, match=r"no images for .*; try split\('course'\)"):
             no_private.split(protocol)
     assert len(no_private.split("course").test) == 14
+    assert no_private.protocols == ("course",)
+    only_training = made(["Training"] * 70)
+    assert only_training.protocols == ("course",)
+    assert list(map(len, only_training.split("course"))) == [56, 14, 0]
+    assert made(["PublicTest"] * 70).protocols == ()
     with pytest.raises(FerError, match=r"no images for .*; use fer2013\.csv"):
-        made(["Training"] * 70).split("course")
+        made(["PublicTest"] * 70).split()
     for rare in (made(["Training"] * 8), made(["PrivateTest"] * 8)):
         with pytest.raises(FerError, match="made up: too few images to hold out"):
             rare.split("course")

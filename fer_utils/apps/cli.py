@@ -66,6 +66,24 @@ def parse_settings(settings: list[str]) -> dict[str, object]:
     return values
 
 
+def fitting_protocol(protocol: str, images) -> str:
+    """Return the protocol, or another where the data allows only that one."""
+    if protocol in images.protocols or len(images.protocols) != 1:
+        return protocol
+    (other,) = images.protocols
+    tested = set(images.usage) - {"Training"}
+    print(
+        f"protocol {protocol!r} needs Training, PublicTest and PrivateTest; using "
+        f"{other!r}: the best epoch is chosen on a fifth of Training, "
+        + (
+            "tested on the other images"
+            if tested
+            else "and there is nothing to test on"
+        )
+    )
+    return other
+
+
 @app.command()
 def train(
     name: Annotated[str, Argument(metavar="RECIPE", help="See 'fer recipes'.")],
@@ -86,6 +104,8 @@ def train(
 
     chosen = recipe(name, **parse_settings(settings or []))
     images = load_fer2013(data)
+    if "protocol=" not in "".join(settings or []).replace(" ", ""):
+        chosen = chosen.with_(protocol=fitting_protocol(chosen.protocol, images))
     print(f"{images}\nrecipe {name}, profile {profile()}: {chosen.why}")
     parts = chosen.split(images)
     try:
@@ -97,7 +117,7 @@ def train(
     if os.environ.get("RANK", "0") != "0":  # torchrun: the first process goes on
         return
     print(f"{run}, {run.record.took}; kept epoch {run.best['epoch']}")
-    for part in ("val", "test") if test else ("val",):
+    for part in ("val", "test") if test and len(parts.test) else ("val",):
         print(f"{part:5} {run.scores(part) or run.evaluate(images, part)}")
     print(f"kept in {run.folder}")
 

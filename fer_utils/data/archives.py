@@ -1,7 +1,9 @@
 """The files in a folder, a zip or a tar archive, one by one; nothing is unpacked."""
 
+import gzip
 import lzma
 import os
+import re
 import tarfile
 import zipfile
 import zlib
@@ -17,7 +19,18 @@ AGAIN = "download or unpack it again"
 # What reading a damaged archive raises. RuntimeError: zipfile raises it for a password
 # or a compression that it does not know.
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, RuntimeError)
-BROKEN = (*ZIP_ERRORS, tarfile.TarError, lzma.LZMAError, EOFError)
+BROKEN = (*ZIP_ERRORS, tarfile.TarError, lzma.LZMAError, gzip.BadGzipFile, EOFError)
+# What may hold data, by the end of its name. The last two are not read, but told about.
+KINDS = {
+    "table": (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.xz", ".tsv.xz"),
+    "image": (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif"),
+    "other image": (".tif", ".tiff", ".avif", ".heic", ".jp2", ".pgm", ".ppm"),
+    "archive": (".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".rar", ".7z"),
+}
+# Members of a tar that hold a long name or the like: tarfile reads them into memory.
+NOTES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+NOTES += (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+MAX_HEADER = 1 << 20
 Members = Generator[tuple[str, BinaryIO], None, None]
 
 
@@ -32,24 +45,31 @@ def open_members(path: Path) -> Members:
     return _zip(path) if zipfile.is_zipfile(path) else _tar(path)
 
 
-def _is_data(name: str) -> bool:
-    return name.lower().endswith((".jpg", ".jpeg", ".png", ".csv"))
+def kind_of(name: str) -> str:
+    """Return what a file is by its name: a key of `KINDS`, or nothing."""
+    name = name.lower()
+    return next((kind for kind, ends in KINDS.items() if name.endswith(ends)), "")
 
 
 def _data_files(names: Iterable[str]) -> list[str]:
     # CSV files first: where one holds all the pixels, no image needs to be read.
-    found = filter(_is_data, names)
-    return sorted(found, key=lambda name: (not name.lower().endswith(".csv"), name))
+    return sorted(filter(kind_of, names), key=lambda n: (kind_of(n) != "table", n))
 
 
 def list_files(folder: Path) -> list[str]:
-    """Return the paths of all images and CSV files in a folder tree."""
+    """Return the paths of all files in a folder tree that hold, or may hold, data."""
 
     def fail(error: OSError):  # os.walk by itself skips an unreadable folder, silently
         raise error
 
-    files = []  # as text: 35,887 `Path`s would cost most of a cached load
-    for parent, _, names in os.walk(folder, onerror=fail):
+    files, seen = [], set()  # as text: 35,887 `Path`s would cost most of a cached load
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            why = "a link to a folder that is read already"
+            raise FerError(f"{parent}: {why}; remove one of the two")
+        seen.add(real)
+        folders.sort()
         files += [os.path.join(parent, name) for name in names]
     return _data_files(files)
 
@@ -60,22 +80,32 @@ def _folder(path: Path) -> Members:
         if not os.path.isfile(file):  # opening a pipe would wait for ever
             raise FerError(f"{file}: a broken link or not a regular file; remove it")
         with open(file, "rb") as stream:
-            yield Path(file).relative_to(path).as_posix(), stream
+            yield Path(file).relative_to(path).as_posix().replace("\\", "/"), stream
 
 
 def _zip(path: Path) -> Members:
     with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            _check_name(path, name)
-        files = _data_files(set(archive.namelist()))
-        for name in tqdm(files, desc="Reading FER2013", unit=" files"):
-            with archive.open(name) as stream:
+        # By their entries, not their names: a name can occur twice.
+        found = [(_checked(path, info.filename), info) for info in archive.infolist()]
+        entries = {}
+        for name, info in found:
+            entries.setdefault(name, []).append(info)
+        names = _data_files(name for name, _ in found)
+        for name in tqdm(names, desc="Reading FER2013", unit=" files"):
+            with archive.open(entries[name].pop(0)) as stream:
                 yield name, stream
 
 
 class _Header(tarfile.TarInfo):
     # tarfile takes a damaged or a missing header for the end of the archive, and a part
     # of FER2013 would pass for the whole.
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in NOTES and header.size > MAX_HEADER:
+            raise tarfile.ReadError("a name or note of more than 1 MB")
+        return header
+
     @classmethod
     def fromtarfile(cls, archive):
         try:
@@ -96,17 +126,20 @@ def _tar(path: Path) -> Members:
     ):
         archive.fileobj.seekable = lambda: False  # TextIOWrapper asks for it
         for info in archive:
-            _check_name(path, info.name)
-            if info.isfile() and _is_data(info.name):
-                yield info.name, archive.extractfile(info)
-            elif not info.isdir() and _is_data(info.name):
+            name = _checked(path, info.name)
+            if info.isfile() and kind_of(name):
+                yield name, archive.extractfile(info)
+            elif not info.isdir() and kind_of(name):
                 raise FerError(
                     f"{path}: member {info.name!r} is a link or a device; pack the "
                     "files themselves (tar --dereference --hard-dereference)"
                 )
 
 
-def _check_name(path: Path, name: str) -> None:
+def _checked(path: Path, name: str) -> str:
+    """Return a member's name with slashes; some programs on Windows write `\\`."""
     # Nothing is unpacked to disk; such a name still shows that somebody means harm.
-    if ".." in name.replace("\\", "/").split("/") or name.startswith(("/", "\\")):
+    plain = name.replace("\\", "/")
+    if ".." in plain.split("/") or re.match("/|[A-Za-z]:", plain):
         raise FerError(f"{path}: member {name!r} points outside the archive; {AGAIN}")
+    return plain

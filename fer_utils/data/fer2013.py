@@ -88,11 +88,17 @@ class FER2013:
         kept = labels >= 0
         return self.select(kept, labels=labels[kept], classes=classes)
 
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Those that miss no part; `course` needs Training alone."""
+        parts = [bool((self.usage == usage).any()) for usage in USAGES]
+        return PROTOCOLS if all(parts) else ("course",) if parts[0] else ()
+
     def split(self, protocol: str = "official", seed: int = 0) -> Splits:
         """Split by protocol; the last two are stratified and depend on `seed`.
 
         `official`: Training / PublicTest / PrivateTest. `course`: Training 80/20, test
-        on both test sets. `csv`: Training+PublicTest 80/20, test on PrivateTest.
+        on both test sets, if any. `csv`: Training+PublicTest 80/20, test on PrivateTest.
         """
         if protocol not in PROTOCOLS:
             raise FerError(f"protocol {protocol!r}: use one of {', '.join(PROTOCOLS)}")
@@ -103,10 +109,10 @@ class FER2013:
             parts = *self._hold_out(training, seed), np.r_[public, private]
         else:
             parts = *self._hold_out(np.r_[training, public], seed), private
-        if not all(map(len, parts)):
+        if not all(map(len, parts[:2] if protocol == "course" else parts)):
             raise FerError(
                 f"{self.source} has no images for a part of the {protocol!r} split; "
-                + ("try split('course')" if protocol != "course" else "use fer2013.csv")
+                + ("try split('course')" if len(training) else "use fer2013.csv")
             )
         seen = np.isin(self.groups, self.groups[parts[0]])
         return Splits(

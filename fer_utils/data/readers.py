@@ -1,12 +1,12 @@
 """Every form in which FER2013 is published → arrays: folders, CSV files, archives."""
 
-import csv
 import io
 import warnings
 import zipfile
-from contextlib import closing
+from collections import Counter
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -14,22 +14,23 @@ from tqdm.auto import tqdm
 
 from ..errors import FerError, reason
 from ..labels import EMOTIONS, emotion_code
-from .archives import AGAIN, BROKEN, open_members
+from .archives import AGAIN, BROKEN, kind_of, open_members
 from .fer2013 import USAGES
+from .names import usage_of
+from .tables import (
+    MAX_IMAGES,
+    SIDE,
+    Raw,
+    columns_of,
+    join_tables,
+    read_csv,
+    uncompressed,
+)
 
-SIDE = 48
-FOLDERS = {"train": USAGES[0], "test": USAGES[2]}
-FOLDERS |= dict.fromkeys(("validation", "val"), USAGES[1])
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
+MAX_SIDE = 512  # of a copy that somebody made larger
 MAX_IMAGE_BYTES = 1 << 20
-
-
-class Raw(NamedTuple):
-    """Decoded images uint8 [N,48,48], labels int64 [N], usage and names, str [N]."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    usage: np.ndarray
-    names: np.ndarray
+CODES = {str(code): code for code in range(len(EMOTIONS))}
 
 
 def read_source(path: Path) -> Raw:
@@ -43,22 +44,34 @@ def read_source(path: Path) -> Raw:
         if not path.is_file():
             raise FerError(f"{path}: not a regular file; use a folder, CSV or archive")
         with path.open("rb") as file:
-            head = file.read(512)
-        if not head:
-            raise FerError(f"{path}: the file is empty; {AGAIN}")
-        csv_named = path.suffix.lower() == ".csv" and not zipfile.is_zipfile(path)
-        if not (csv_named or _is_csv(head)):
-            return _read_members(path)
-        size = path.stat().st_size
-        with (
-            path.open("rb", buffering=0) as file,
-            tqdm.wrapattr(file, "read", total=size, desc=path.name) as stream,
-        ):
-            return read_csv(stream, str(path))
+            head = file.peek(512)
+            if not head:
+                raise FerError(f"{path}: the file is empty; {AGAIN}")
+            table = bool(columns_of(_text(file, head)))
+        table |= kind_of(path.name) == "table" and not zipfile.is_zipfile(path)
+        return _read_table(path, head) if table else _read_members(path)
+
+
+def _text(stream: BinaryIO, head: bytes) -> bytes:
+    """Return the first bytes of a file, unpacked; none if it is damaged."""
+    try:
+        return uncompressed(stream, head).peek(512)
+    except (OSError, *BROKEN):
+        return b""
+
+
+def _read_table(path: Path, head: bytes) -> Raw:
+    size = path.stat().st_size
+    with (
+        path.open("rb", buffering=0) as file,
+        tqdm.wrapattr(file, "read", total=size, desc=path.name) as stream,
+    ):
+        table = read_csv(uncompressed(stream, head), str(path), path.name)
+    return join_tables(path, [table])
 
 
 def _read_members(path: Path) -> Raw:
-    found, colour, twice = {}, 0, 0
+    faces, tables, left_out = _Faces(path), [], []
     try:
         with closing(open_members(path)) as members:  # its bar ends before an error
             for name, stream in members:
@@ -66,122 +79,151 @@ def _read_members(path: Path) -> Raw:
                 # .ipynb_checkpoints, macOS's ._copies
                 if any(part.startswith((".", "__MACOSX")) for part in parts.parts):
                     continue
-                if parts.suffix.lower() == ".csv":
-                    if _is_csv(stream.peek(512)):
-                        return read_csv(stream, f"{path}/{name}")
-                    continue
-                split, label = _place(path, parts)
-                # Some published archives hold everything again, one folder deeper.
-                name = "/".join(parts.parts[-3:])
-                if name in found:
-                    twice += 1
-                    continue
-                image, was_colour = _decode(f"{path}/{parts}", stream)
-                found[name] = image, label, split
-                colour += was_colour
+                kind = kind_of(name)
+                if kind == "table":
+                    stream = uncompressed(stream, stream.peek(6))
+                    columns = columns_of(stream.peek(512))
+                    if "emotion" in columns:
+                        tables.append(read_csv(stream, f"{path}/{name}", name))
+                    elif columns:
+                        left_out.append(f"{name} (no column emotion)")
+                elif kind == "archive":
+                    left_out.append(f"{name} (unpack it, or name it as the source)")
+                elif tables:
+                    faces.pass_over(parts)
+                else:
+                    faces.add(parts, stream)
     except BROKEN as error:
         why = f"not a readable archive ({reason(error)})"
         raise FerError(f"{path}: {why}; {AGAIN}") from None
-    if not found:
-        inside = sorted(path.glob("*.tar*")) + sorted(path.glob("*.zip"))
-        hint = f"; did you mean {inside[0]}?" if inside else ""
+    unread = f"not read: {', '.join(left_out[:5])}"
+    if not tables and not faces.found:
         raise FerError(
             f"{path}: no FER2013 inside; expected train/<expression>/*.jpg beside "
-            f"test/ or validation/, or a CSV with emotion and pixels{hint}"
+            "test/ or validation/, or a CSV with emotion and pixels"
+            + (f"; {unread}" if left_out else "")
         )
-    if colour:
-        tqdm.write(f"{path.name}: {colour:,} colour images converted to grey")
-    if twice:
-        tqdm.write(f"{path.name}: {twice:,} images occur twice; each is used once")
-    names = sorted(found)  # the same order from a folder, a zip and a tar
-    columns = zip(*(found[name] for name in names), strict=True)
-    return Raw(*map(np.array, columns), np.array(names))
+    if left_out:
+        tqdm.write(f"{path.name}: {unread}")
+    if not tables:
+        return faces.raw()
+    raw = join_tables(path, tables)
+    faces.compare(raw, tables[0].name)
+    return raw
 
 
-def _place(path: Path, parts: PurePosixPath) -> tuple[str, int]:
-    """Return usage and label from `…/<split>/<expression>/<file>`."""
-    split, folder = parts.parts[-3:-1] if len(parts.parts) > 2 else ("", "")
-    if split.lower() not in FOLDERS:
-        raise FerError(
-            f"{path}/{parts}: expected train, test or validation, then one folder "
-            "per expression; arrange the images in this way or use the CSV"
-        )
-    try:
-        label = emotion_code(folder)
-    except FerError as error:
-        raise FerError(f"{path}/{parts}: {error}; rename the folder") from None
-    # In the Kaggle layout both test sets share one folder: the file name tells.
-    prefix = parts.name.split("_")[0]
-    return (prefix if prefix in USAGES else FOLDERS[split.lower()]), label
+class _Faces:
+    """The images of a folder or archive, and what has to be told about them."""
 
+    def __init__(self, path: Path):
+        self.path = path
+        self.found = {}  # name → image, label, usage, path
+        self.folders = {}  # usage → the name of a folder that holds it
+        self.colour = self.twice = 0
+        self.coded = False
+        self.sizes = Counter()
 
-def _decode(name: str, stream: BinaryIO) -> tuple[np.ndarray, bool]:
-    """Decode one 48×48 image; return uint8 [48,48] and whether it was in colour."""
-    blob = stream.read(MAX_IMAGE_BYTES + 1)
-    if len(blob) > MAX_IMAGE_BYTES:
-        raise FerError(f"{name}: over 1 MB for a 48x48 face; {AGAIN}")
-    try:
-        with Image.open(io.BytesIO(blob), formats=("JPEG", "PNG")) as image:
-            (width, height), mode = image.size, image.mode
-            # Checked before decoding: a header can claim any size.
-            fits = width == height == SIDE and not mode.startswith("I")
-            grey = np.array(image.convert("L")) if fits else None
-    except Exception:  # Pillow's decoders raise nearly anything on hostile bytes
-        raise FerError(f"{name}: broken image; {AGAIN}, or remove the file") from None
-    if grey is None:
-        depth = " of 16 bits" if mode.startswith("I") else ""
-        raise FerError(
-            f"{name}: {width}x{height} pixels{depth}, expected 48x48 of 8 bits; "
-            "convert it, or remove it from the folder"
-        )
-    return grey, mode != "L"
+    def add(self, parts: PurePosixPath, stream: BinaryIO) -> None:
+        """Decode and keep an image."""
+        if kind_of(parts.name) != "image":
+            problem = f"{parts.suffix} images are not read"
+            raise FerError(f"{self.path}/{parts}: {problem}; convert it to PNG")
+        usage, label = self._place(parts)
+        image = self._decode(f"{self.path}/{parts}", stream)
+        # Some published archives hold everything again, one folder deeper.
+        name = "/".join(parts.parts[-3:])
+        if name not in self.found:
+            self.found[name] = image, label, usage, parts
+        elif np.array_equal(self.found[name][0], image):
+            self.twice += 1
+        else:
+            raise FerError(
+                f"{self.path}: {self.found[name][3]} and {parts} have one name and "
+                "other pixels; rename one of them, or remove the copy"
+            )
+        if len(self.found) > MAX_IMAGES:
+            why = f"more than {MAX_IMAGES:,} images, FER2013 has 35,887"
+            raise FerError(f"{self.path}: {why}; use a part of them")
 
+    def pass_over(self, parts: PurePosixPath) -> None:
+        """Note which part of FER2013 an image that is not needed belongs to."""
+        with suppress(FerError):  # a picture in the documentation
+            self._place(parts)
 
-def _columns(line: list[str]) -> list[str]:
-    # The names in icml_face_data.csv begin with spaces.
-    return [column.strip(' "').lower() for column in line]
+    def _place(self, parts: PurePosixPath) -> tuple[str, int]:
+        """Return usage and label from `…/<split>/<expression>/<file>`."""
+        split, folder = parts.parts[-3:-1] if len(parts.parts) > 2 else ("", "")
+        usage = usage_of(split)
+        if usage is None:
+            raise FerError(
+                f"{self.path}/{parts}: expected train, test or validation, then one "
+                "folder per expression; name the folder that holds train/ and test/, "
+                "arrange the images in this way or use the CSV"
+            )
+        try:
+            label = CODES[folder] if folder in CODES else emotion_code(folder)
+        except FerError as error:
+            raise FerError(f"{self.path}/{parts}: {error}; rename the folder") from None
+        self.coded |= folder in CODES
+        # In the Kaggle layout both test sets share one folder: the file name tells.
+        prefix = parts.name.split("_")[0]
+        if usage == USAGES[2] and prefix in USAGES[1:]:
+            usage = prefix
+        self.folders[usage] = split
+        return usage, label
 
+    def _decode(self, name: str, stream: BinaryIO) -> np.ndarray:
+        """Decode one face to uint8 [48,48]."""
+        blob = stream.read(MAX_IMAGE_BYTES + 1)
+        if len(blob) > MAX_IMAGE_BYTES:
+            raise FerError(f"{name}: over 1 MB for a 48x48 face; {AGAIN}")
+        try:
+            with Image.open(io.BytesIO(blob), formats=FORMATS) as image:
+                (width, height), mode = image.size, image.mode
+                # Checked before decoding: a header can claim any size.
+                fits = width == height and SIDE <= width <= MAX_SIDE
+                grey = image.convert("L") if fits and mode[0] not in "IF" else None
+        except Exception:  # Pillow's decoders raise nearly anything on hostile bytes
+            why = f"broken image; {AGAIN}, or remove the file"
+            raise FerError(f"{name}: {why}") from None
+        if grey is None:
+            depth = " of 16 bits" if mode[0] in "IF" else ""
+            raise FerError(
+                f"{name}: {width}x{height} pixels{depth}, expected 48x48 of 8 bits, or "
+                f"larger squares up to {MAX_SIDE}; convert it, or remove it from the "
+                "folder"
+            )
+        self.colour += mode != "L"
+        if width != SIDE:
+            self.sizes[f"{width}x{width}"] += 1
+            # Of Pillow's filters the one that comes closest to the original.
+            grey = grey.resize((SIDE, SIDE), Image.Resampling.BOX)
+        return np.array(grey)
 
-def _is_csv(head: bytes) -> bool:
-    lines = head.decode("utf-8-sig", "replace").splitlines() or [""]
-    return {"emotion", "pixels"} <= set(_columns(lines[0].split(",")))
+    def raw(self) -> Raw:
+        """Return the images, ordered by name, and say what was done to them."""
+        if self.colour:
+            self._say(f"{self.colour:,} colour images converted to grey")
+        if self.twice:
+            self._say(f"{self.twice:,} images occur twice; each is used once")
+        if self.sizes:
+            sizes = ", ".join(size for size, _ in self.sizes.most_common(3))
+            self._say(f"{self.sizes.total():,} images of {sizes} resized to 48x48")
+        if self.coded:
+            codes = ", ".join(f"{code} {name}" for code, name in enumerate(EMOTIONS))
+            self._say(f"folders read as the codes of fer2013.csv: {codes}")
+        names = sorted(self.found)  # the same order from a folder, a zip and a tar
+        columns = zip(*(self.found[name][:3] for name in names), strict=True)
+        return Raw(*map(np.array, columns), np.array(names))
 
+    def compare(self, raw: Raw, table: str) -> None:
+        """Raise `FerError` if the images hold a part that the tables do not."""
+        for usage in self.folders.keys() - set(raw.usage):
+            raise FerError(
+                f"{self.path}: {table} has no rows of {usage}, but the folder "
+                f"{self.folders[usage]}/ has images of it; keep either the CSV or the "
+                "folders"
+            )
 
-def read_csv(stream: BinaryIO, name: str) -> Raw:
-    """Read a CSV with columns emotion, pixels and, if there is one, Usage."""
-    rows = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
-    try:
-        columns = _columns(next(rows, []))
-        if not {"emotion", "pixels"} <= set(columns):
-            raise ValueError("no columns emotion and pixels, as fer2013.csv has them")
-        found = [_read_row(columns, row) for row in rows if row]
-        if not found:
-            raise ValueError("the CSV has no rows")
-    except (csv.Error, UnicodeDecodeError) as error:
-        why = f"not a readable CSV ({reason(error)}); {AGAIN}"
-        raise FerError(f"{name}, after line {rows.line_num}: {why}") from None
-    except ValueError as error:
-        raise FerError(f"{name}, line {rows.line_num}: {error}; {AGAIN}") from None
-    names = [f"row {row}" for row in range(len(found))]
-    return Raw(*map(np.array, zip(*found, strict=True)), np.array(names))
-
-
-def _read_row(columns: list[str], row: list[str]) -> tuple[np.ndarray, int, str]:
-    """Return image, label and usage of a row; `ValueError` says what is wrong."""
-    if len(row) < len(columns):
-        raise ValueError("cut short")
-    cells = dict(zip(columns, row, strict=False))
-    label, usage = cells["emotion"].strip(), cells.get("usage", "Training").strip()
-    if label not in map(str, range(len(EMOTIONS))):
-        raise ValueError(f"emotion {label[:20]!r}, expected 0 to 6")
-    if usage not in USAGES:
-        raise ValueError(f"Usage {usage[:20]!r}, expected {', '.join(USAGES)}")
-    try:
-        pixels = np.fromstring(cells["pixels"], np.int64, sep=" ")
-    except (ValueError, DeprecationWarning):  # the latter before numpy 2.3
-        raise ValueError("pixels that are not whole numbers") from None
-    if pixels.size != SIDE * SIDE:
-        raise ValueError(f"{pixels.size:,} pixels, expected 2,304")
-    if pixels.min() < 0 or pixels.max() > 255:
-        raise ValueError("a pixel outside 0..255")
-    return pixels.astype(np.uint8).reshape(SIDE, SIDE), int(label), usage
+    def _say(self, text: str) -> None:
+        tqdm.write(f"{self.path.name}: {text}")
