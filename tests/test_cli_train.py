@@ -104,9 +104,9 @@ def test_the_only_protocol_that_fits(fer, tmp_path, parts):
     code, out, err = fer(*command, *SMALL, "--set", "protocol=official")
     assert code == 1 and "try split('course')" in err
     code, out, _ = fer(*command, *SMALL)
-    assert code == 0 and "using 'course': the best epoch is chosen on a fifth" in out
+    assert code == 0 and "using the protocol 'course': a fifth of Training" in out
     assert ("\ntest " in out) == (len(parts) > 1)
-    assert ("nothing to test on" in out) == (len(parts) == 1)
+    assert ("tested on nothing" in out) == (len(parts) == 1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there")

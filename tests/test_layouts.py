@@ -1,6 +1,9 @@
 """Layouts met in the wild; data of which a part could be taken for the whole."""
 
 import gzip
+import os
+import subprocess
+import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -435,3 +438,27 @@ def test_tar_with_an_endless_header(tmp_path):
 def test_members_with_a_drive(tmp_path, name):
     info = tarfile.TarInfo(name)
     assert "points outside" in refusal(tar_of(tmp_path / "a.tar", info))
+
+
+@pytest.mark.parametrize("format_", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_members_with_an_endless_name(tmp_path, format_):
+    info = tarfile.TarInfo(f"train/sad/{'x' * 100_000}.jpg")
+    path = tmp_path / "a.tar"
+    path.write_bytes(info.tobuf(format_) + b"\0" * 1024)
+    assert "has too long a name" in refusal(path)
+
+
+def test_output_that_lacks_a_letter(tmp_path):
+    """Windows' habits, and names that are no UTF-8: what is told never stops a load."""
+    folder = face_expression(tmp_path / os.fsdecode("表情".encode() + b"\xff"))
+    (folder / os.fsdecode(b"\xff.zip")).write_bytes(b"packed")
+    code = "import sys; from pathlib import Path; from fer_utils.data import readers; "
+    code += "print(len(readers.read_source(Path(sys.argv[1])).labels))"
+    for encoding in ("cp1252", "ascii", "utf-8"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, folder],
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr[-500:]
+        assert b"not read: ?.zip" in done.stdout and b"28" in done.stdout

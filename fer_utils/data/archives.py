@@ -4,16 +4,17 @@ import gzip
 import lzma
 import os
 import re
+import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
 from tqdm.auto import tqdm
 
-from ..errors import FerError
+from ..errors import FerError, shorten
 
 AGAIN = "download or unpack it again"
 # What reading a damaged archive raises. RuntimeError: zipfile raises it for a password
@@ -31,7 +32,14 @@ KINDS = {
 NOTES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 NOTES += (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 MAX_HEADER = 1 << 20
+MAX_NAME = 1000  # characters; arrays of names are as wide as the longest
 Members = Generator[tuple[str, BinaryIO], None, None]
+
+
+def tell(text: str) -> None:
+    """Print a line beside the progress bars; `?` for what the output cannot show."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    tqdm.write(text.encode(encoding, "replace").decode(encoding))
 
 
 def open_members(path: Path) -> Members:
@@ -51,9 +59,9 @@ def kind_of(name: str) -> str:
     return next((kind for kind, ends in KINDS.items() if name.endswith(ends)), "")
 
 
-def _data_files(names: Iterable[str]) -> list[str]:
+def _order(name: str) -> tuple[bool, str]:
     # CSV files first: where one holds all the pixels, no image needs to be read.
-    return sorted(filter(kind_of, names), key=lambda n: (kind_of(n) != "table", n))
+    return kind_of(name) != "table", name
 
 
 def list_files(folder: Path) -> list[str]:
@@ -71,7 +79,7 @@ def list_files(folder: Path) -> list[str]:
         seen.add(real)
         folders.sort()
         files += [os.path.join(parent, name) for name in names]
-    return _data_files(files)
+    return sorted(filter(kind_of, files), key=_order)
 
 
 def _folder(path: Path) -> Members:
@@ -87,18 +95,17 @@ def _zip(path: Path) -> Members:
     with zipfile.ZipFile(path) as archive:
         # By their entries, not their names: a name can occur twice.
         found = [(_checked(path, info.filename), info) for info in archive.infolist()]
-        entries = {}
-        for name, info in found:
-            entries.setdefault(name, []).append(info)
-        names = _data_files(name for name, _ in found)
-        for name in tqdm(names, desc="Reading FER2013", unit=" files"):
-            with archive.open(entries[name].pop(0)) as stream:
+        found = [(name, info) for name, info in found if kind_of(name)]
+        found.sort(key=lambda entry: _order(entry[0]))
+        for name, info in tqdm(found, desc="Reading FER2013", unit=" files"):
+            with archive.open(info) as stream:
                 yield name, stream
 
 
 class _Header(tarfile.TarInfo):
-    # tarfile takes a damaged or a missing header for the end of the archive, and a part
-    # of FER2013 would pass for the whole.
+    # A note can claim any size, and tarfile would read all of it into memory. A damaged
+    # or a missing header is the end of the archive to it, and a part of FER2013 would
+    # pass for the whole.
     @classmethod
     def frombuf(cls, buf, encoding, errors):
         header = super().frombuf(buf, encoding, errors)
@@ -131,7 +138,7 @@ def _tar(path: Path) -> Members:
                 yield name, archive.extractfile(info)
             elif not info.isdir() and kind_of(name):
                 raise FerError(
-                    f"{path}: member {info.name!r} is a link or a device; pack the "
+                    f"{path}: member {shorten(name)!r} is a link or a device; pack the "
                     "files themselves (tar --dereference --hard-dereference)"
                 )
 
@@ -141,5 +148,9 @@ def _checked(path: Path, name: str) -> str:
     # Nothing is unpacked to disk; such a name still shows that somebody means harm.
     plain = name.replace("\\", "/")
     if ".." in plain.split("/") or re.match("/|[A-Za-z]:", plain):
-        raise FerError(f"{path}: member {name!r} points outside the archive; {AGAIN}")
-    return plain
+        why = "points outside the archive"
+    elif len(name) > MAX_NAME:
+        why = "has too long a name"
+    else:
+        return plain
+    raise FerError(f"{path}: member {shorten(name)!r} {why}; {AGAIN}")

@@ -98,7 +98,8 @@ class FER2013:
         """Split by protocol; the last two are stratified and depend on `seed`.
 
         `official`: Training / PublicTest / PrivateTest. `course`: Training 80/20, test
-        on both test sets, if any. `csv`: Training+PublicTest 80/20, test on PrivateTest.
+        on what is there of both test sets. `csv`: Training+PublicTest 80/20, test on
+        PrivateTest.
         """
         if protocol not in PROTOCOLS:
             raise FerError(f"protocol {protocol!r}: use one of {', '.join(PROTOCOLS)}")

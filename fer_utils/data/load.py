@@ -6,14 +6,13 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from ..config import config
 from ..errors import FerError, reason
 from ..files import write_atomic
 from ..lazy import need
 from ..notebook import banner
-from .archives import list_files
+from .archives import list_files, tell
 from .fer2013 import FER2013, SAMPLE_NAME
 from .readers import Raw, read_source
 
@@ -70,7 +69,7 @@ def _locate(chosen: str) -> Path:
     except FerError as error:
         if chosen:
             raise
-        tqdm.write(f"{error}\nUsing the embedded sample of drawn faces instead.")
+        tell(f"{error}\nUsing the embedded sample of drawn faces instead.")
         return SAMPLE
 
 
@@ -110,14 +109,14 @@ def _read_cached(path: Path, key: str) -> Raw:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except Exception as error:  # numpy raises nearly anything on damaged bytes
-        tqdm.write(f"{cache}: not usable ({reason(error)}); decoding again")
+        tell(f"{cache}: not usable ({reason(error)}); decoding again")
     raw = read_source(path)
     buffer = BytesIO()
     np.savez(buffer, **raw._asdict())
     try:
         write_atomic(cache, buffer.getbuffer())
     except FerError as error:  # a full disk must not cost the decoded data
-        tqdm.write(
+        tell(
             "The decoded data could not be cached, so the next load is slow too: "
             f"{error}, or set FER_CACHE to another folder"
         )

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from ..errors import FerError, reason
 from ..labels import EMOTIONS, emotion_code
-from .archives import AGAIN, BROKEN, kind_of, open_members
+from .archives import AGAIN, BROKEN, kind_of, open_members, tell
 from .fer2013 import USAGES
 from .names import usage_of
 from .tables import (
@@ -104,7 +104,7 @@ def _read_members(path: Path) -> Raw:
             + (f"; {unread}" if left_out else "")
         )
     if left_out:
-        tqdm.write(f"{path.name}: {unread}")
+        tell(f"{path.name}: {unread}")
     if not tables:
         return faces.raw()
     raw = join_tables(path, tables)
@@ -163,7 +163,8 @@ class _Faces:
         try:
             label = CODES[folder] if folder in CODES else emotion_code(folder)
         except FerError as error:
-            raise FerError(f"{self.path}/{parts}: {error}; rename the folder") from None
+            why = f"{error}; rename the folder, or remove it"
+            raise FerError(f"{self.path}/{parts}: {why}") from None
         self.coded |= folder in CODES
         # In the Kaggle layout both test sets share one folder: the file name tells.
         prefix = parts.name.split("_")[0]
@@ -226,4 +227,4 @@ class _Faces:
             )
 
     def _say(self, text: str) -> None:
-        tqdm.write(f"{self.path.name}: {text}")
+        tell(f"{self.path.name}: {text}")

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from ..errors import FerError, reason
 from ..labels import emotion_code
-from .archives import AGAIN, BROKEN
+from .archives import AGAIN, BROKEN, tell
 from .fer2013 import USAGES
 from .names import usage_in, usage_of
 
@@ -154,7 +153,7 @@ def join_tables(path: Path, tables: list[Table]) -> Raw:
     kept = []
     for table in sorted(tables, key=lambda t: (not t.told, -len(t.labels), t.name)):
         if any(_holds(other, table) for other in kept):
-            tqdm.write(f"{path.name}: {table.name} left out, its rows are known")
+            tell(f"{path.name}: {table.name} left out, its rows are known")
             continue
         for other in kept:
             if both := set(table.usage) & set(other.usage):
