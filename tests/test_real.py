@@ -9,9 +9,11 @@ import pytest
 
 from fer_utils.config import config
 from fer_utils.data import USAGES, VOTES, load, load_fer2013, read_votes
-from fer_utils.evaluation import evaluate
+from fer_utils.evaluation import evaluate, predict_probabilities
+from fer_utils.export import export_onnx, parity, quantize
 from fer_utils.labels import EMOTIONS, emotion_code
 from fer_utils.models import load_model
+from fer_utils.photos.network import OnnxNetwork
 from fer_utils.training import records
 
 REAL = os.environ.get("FER_REAL", "")
@@ -114,3 +116,21 @@ def test_the_shipped_weights_reach_their_scores(real):
         assert got.clean.accuracy == pytest.approx(stored.clean.accuracy, abs=0.003)
         assert model.metadata["scores"][name]["accuracy"] == stored.accuracy
         assert got.calibration_error < 0.05
+
+
+def test_exported_networks_answer_alike(real, tmp_path):
+    """All of PrivateTest, one view: float is the same, int8 loses next to nothing."""
+    model, parts = load_model(), real.split()
+    test, drawn = parts.test, np.random.default_rng(0).permutation(len(parts.train))
+    torch_says = predict_probabilities(model, test.images, views=1)
+    shipped = OnnxNetwork().probabilities(test.images, views=1)
+    found = parity(torch_says, shipped, model.classes, test.labels)
+    assert found.largest < 1e-4 and not any(found.flips.values())
+    whole = export_onnx(model, tmp_path / "whole.onnx", "float32")
+    small = tmp_path / "int8.onnx"
+    quantize(whole, small, parts.train.images[np.sort(drawn[:1000])])
+    int8 = OnnxNetwork(small).probabilities(test.images, views=1)
+    found = parity(torch_says, int8, model.classes, test.labels)
+    before, after = found.accuracy
+    print(f"int8 on PrivateTest: {found}; flips {found.flips}")
+    assert after >= before - 0.002 and sum(found.flips.values()) < 0.03 * len(test)
