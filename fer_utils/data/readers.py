@@ -219,7 +219,7 @@ class _Faces:
 
     def compare(self, raw: Raw, table: str) -> None:
         """Raise `FerError` if the images hold a part that the tables do not."""
-        for usage in self.folders.keys() - set(raw.usage):
+        for usage in sorted(self.folders.keys() - set(raw.usage)):
             raise FerError(
                 f"{self.path}: {table} has no rows of {usage}, but the folder "
                 f"{self.folders[usage]}/ has images of it; keep either the CSV or the "
