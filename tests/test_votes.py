@@ -9,7 +9,7 @@ from layouts import kaggle, table
 from tiny import tiny
 
 from fer_utils.config import config
-from fer_utils.data import VOTES, load_fer2013, read_votes, vote_shares
+from fer_utils.data import VOTES, load_fer2013, majority, read_votes, vote_shares
 from fer_utils.data import votes as module
 from fer_utils.errors import FerError
 from fer_utils.labels import EMOTIONS
@@ -114,6 +114,13 @@ def test_shares_of_merged_and_of_few_classes(voted):
     assert vote_shares(merged).tolist() == [[1, 0], [0, 1], [0, 1], [1, 0]]
     few = replace(voted, labels=labels, classes=("sad", "angry"))
     assert vote_shares(few).tolist() == [[1, 0], [0, 1], [0, 1], [0, 1]]
+
+
+def test_the_majority_counts_all_votes(voted):
+    said, clear = majority(voted)
+    assert EMOTIONS[said[0]] == "happy" and EMOTIONS[said[3]] == "angry"
+    # Six of eight; none; no line; five of ten, which is not more than half.
+    assert clear.tolist() == [True, False, False, False]
 
 
 def test_shares_without_votes():

@@ -14,7 +14,7 @@ import json
 import numpy as np
 from tqdm.auto import tqdm
 
-from fer_utils.data import FER2013, load_fer2013, vote_shares
+from fer_utils.data import FER2013, load_fer2013, majority
 from fer_utils.errors import FerError
 from fer_utils.evaluation import AXES, Stress, mean_of_axes, stress_card
 from fer_utils.files import write_atomic
@@ -29,11 +29,11 @@ def yardsticks(data: FER2013) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return what counts as right: name → which faces bool [N], answers int [N]."""
     found = {"labels": (np.ones(len(data), bool), data.labels)}
     try:
-        shares = vote_shares(data)
+        said, clear = majority(data)
     except FerError as error:
         tqdm.write(f"Labels only: {error}")
         return found
-    return found | {"people": (shares.max(1) > 0.5, shares.argmax(1))}
+    return found | {"people": (clear, said)}
 
 
 def card(predictor: Predictor, data: FER2013) -> dict[str, list[Stress]]:

@@ -2,4 +2,4 @@
 
 from .fer2013 import FER2013, PROTOCOLS, USAGES, Audit, Splits
 from .load import load_fer2013
-from .votes import VOTES, read_votes, vote_shares
+from .votes import VOTES, majority, read_votes, vote_shares

@@ -85,3 +85,18 @@ def vote_shares(data: FER2013) -> np.ndarray:
     none = shares.sum(1) == 0
     shares[none] = one_hot[data.labels[none]]
     return shares / shares.sum(1, keepdims=True)
+
+
+def majority(data: FER2013) -> tuple[np.ndarray, np.ndarray]:
+    """Return what most people said, int64 [N], and if more than half did, bool [N].
+
+    Half of all votes: those for contempt, unknown and not a face count among them. The
+    answer is a class of `data`. Raises `FerError` when there are no votes.
+    """
+    votes, shares = np.maximum(read_votes(data), 0), vote_shares(data)
+    place = class_map(data.classes)[[emotion_code(name) for name in VOTES[:7]]]
+    counts = np.zeros(shares.shape)
+    for column, code in enumerate(place):
+        if code >= 0:
+            counts[:, code] += votes[:, column]
+    return shares.argmax(1), counts.max(1) > votes.sum(1) / 2
