@@ -1,5 +1,6 @@
 """The report: numbers from records alone, the same bytes every time, nothing stale."""
 
+import ast
 import json
 import re
 import shutil
@@ -356,9 +357,11 @@ def test_notebook_8_quotes_the_peers_of_the_report():
     path = ROOT / "notebooks" / "08_state_of_the_art.ipynb"
     cells = json.loads(path.read_text("utf-8"))["cells"]
     source = next(s for c in cells if "PEERS = {" in (s := "".join(c["source"])))
-    quoted = [float(value) for value in re.findall(r"\((0\.\d+),", source)]
+    table = source.partition("PEERS = ")[2].partition("\n}")[0] + "\n}"
     peers = tomllib.loads((ROOT / "report" / "references.toml").read_text("utf-8"))
-    assert sorted(quoted) == sorted(peer["value"] for peer in peers["peer"])
+    keys = ("value", "chosen", "views", "networks", "extra")
+    held = [tuple(peer[key] for key in keys) for peer in peers["peer"]]
+    assert sorted(ast.literal_eval(table).values()) == sorted(held)
 
 
 def test_no_score_is_typed_into_the_report():
