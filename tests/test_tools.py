@@ -67,7 +67,7 @@ def test_sync_fills_and_settles(project):
     assert sync(project) == []
     opening, setup, source = nbformat.read(lesson, as_version=4).cells
     assert "github/me/it/blob/main/notebooks/01_look.ipynb" in opening.source
-    assert '"fer-utils @ https://github.com/me/it/archive/refs/heads/main.zip"' in (
+    assert '"fer-utils[course] @ https://github.com/me/it/archive/refs/heads/main.zip"' in (
         setup.source
     )
     assert setup.source.endswith('fer.setup("1.2.3")')
@@ -82,12 +82,14 @@ def test_setup_installs_the_extras_that_it_is_tagged_with(project):
     lesson = project / "notebooks" / "01_look.ipynb"
     sync(project)
     nb = nbformat.read(lesson, as_version=4)
-    assert '"fer-utils @ ' in nb.cells[1].source
+    assert '"fer-utils[course] @ ' in nb.cells[1].source
+    assert '["fer_utils", "torch"]' in nb.cells[1].source
     nb.cells[1].metadata.tags += ["extra:demo"]
     nbformat.write(nb, lesson)
     assert lesson in sync(project)
     source = nbformat.read(lesson, as_version=4).cells[1].source
-    assert '"fer-utils[demo] @ ' in source and '["fer_utils", "anywidget"]' in source
+    assert '"fer-utils[course,demo] @ ' in source
+    assert '["fer_utils", "torch", "anywidget"]' in source
 
 
 def test_the_module_that_tells_of_an_extra_comes_with_that_extra_alone():

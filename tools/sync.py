@@ -2,7 +2,8 @@
 
 * one set of metadata (no widget state, no editor's leftovers) -> every notebook;
 * pyproject.toml's Repository address and version -> every notebook's *Open in Colab*
-  badge and setup cell (tag `setup`; a second tag `extra:demo` installs that extra too);
+  badge and setup cell (tag `setup`; it installs the extra `course`, and with a second
+  tag, such as `extra:demo`, that extra too);
 * a definition in the package -> the cell tagged `source:fer_utils.room.module.name`;
 * each notebook's title, first sentence and badge -> the course table in README.md,
   between `<!-- course -->` and `<!-- /course -->`.
@@ -25,13 +26,14 @@ TABLE = re.compile(r"(?<=<!-- course -->\n).*?(?=<!-- /course -->)", re.DOTALL)
 HEAD = ("| Notebook | What it is about | |", "|---|---|---|")
 COLAB = "https://colab.research.google.com"
 # What tells that an extra is there: a module that it alone brings.
-EXTRAS = {"backbones": "efficientnet_lite_pytorch", "demo": "anywidget"}
+EXTRAS = {"course": "torch", "backbones": "efficientnet_lite_pytorch"}
+EXTRAS |= {"demo": "anywidget", "video": "av"}
 SETUP = """\
 from importlib.util import find_spec
 
 needed = {modules}
 if not all(map(find_spec, needed)):  # on Colab, the first time
-    %pip install -q "fer-utils{extras} @ {url}/archive/refs/heads/main.zip"
+    %pip install -q "fer-utils[{extras}] @ {url}/archive/refs/heads/main.zip"
 import fer_utils as fer
 
 fer.setup("{version}")"""
@@ -90,11 +92,11 @@ def sync_notebook(nb, path: Path, root: Path, url: str, version: str) -> None:
         tags = cell.metadata.get("tags", ())
         names = [tag.removeprefix("source:") for tag in tags if tag[:7] == "source:"]
         if "setup" in tags:
-            extras = [tag[6:] for tag in tags if tag.startswith("extra:")]
+            tagged = [tag[6:] for tag in tags if tag.startswith("extra:")]
+            extras = ["course", *tagged]
             modules = json.dumps(["fer_utils", *(EXTRAS[extra] for extra in extras)])
-            named = f"[{','.join(extras)}]" if extras else ""
             cell.source = SETUP.format(
-                url=url, version=version, extras=named, modules=modules
+                url=url, version=version, extras=",".join(extras), modules=modules
             )
         elif names:
             cell.source = "\n\n\n".join(package_source(root, name) for name in names)
