@@ -67,8 +67,9 @@ def test_sync_fills_and_settles(project):
     assert sync(project) == []
     opening, setup, source = nbformat.read(lesson, as_version=4).cells
     assert "github/me/it/blob/main/notebooks/01_look.ipynb" in opening.source
-    assert '"fer-utils[course] @ https://github.com/me/it/archive/refs/heads/main.zip"' in (
-        setup.source
+    assert (
+        '"fer-utils[course] @ https://github.com/me/it/archive/refs/heads/main.zip"'
+        in (setup.source)
     )
     assert setup.source.endswith('fer.setup("1.2.3")')
     assert source.source == "@functools.cache\ndef f(x):\n    return x"
