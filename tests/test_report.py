@@ -13,6 +13,7 @@ import prose
 import pytest
 import typst
 
+import ship
 from fer_utils.data import load_fer2013
 from fer_utils.errors import FerError
 from fer_utils.evaluation import apply_temperature, calibration_error
@@ -39,6 +40,11 @@ def house(tmp_path):
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
+
+
+def test_the_model_card_is_not_stale():
+    card = (ROOT / "MODEL_CARD.md").read_text("utf-8")
+    assert card == ship.current_card(), "run `python tools/ship.py --card`"
 
 
 def test_nothing_is_stale():

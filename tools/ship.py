@@ -34,6 +34,7 @@ from fer_utils.training import Run
 from stress import RECORD as STRESS
 from suite import RECORDS, ROOT, keep
 
+CARD = ROOT / "MODEL_CARD.md"
 VIEWS = 6
 PARTS = ("val", "test")
 SCORES = {"accuracy", "macro_f1", "top2_accuracy", "log_loss", "calibration_error"}
@@ -51,7 +52,7 @@ def ship(folders: list[Path]) -> None:
         if run.recipe.with_(seed=0) != runs[0].recipe.with_(seed=0):
             raise FerError(f"{run.folder}: of another recipe than {runs[0].folder}")
     best = max(runs, key=lambda run: run.scores("val", VIEWS).accuracy)
-    temperature, _ = calibrate(best)
+    temperature, calibrated = calibrate(best)
     scores = {p: best.scores(p, VIEWS).model_dump(include=SCORES) for p in PARTS}
     save_model(
         best.model, SHIPPED, recipe=best.recipe.model_dump(), scores=scores,
@@ -62,24 +63,20 @@ def ship(folders: list[Path]) -> None:
     for run in runs:
         seed = "" if run is best else f"-seed{run.recipe.seed}"
         keep(run, RECORDS / f"{best.recipe.name}{seed}")
-    write_card(best, runs)
+    text = card(best, runs, temperature, calibrated)
+    write_atomic(CARD, text.encode())
     print(f"shipped {best.folder}, temperature {temperature:.3f}")
 
 
-def write_card(best: Run, runs: list[Run]) -> None:
-    """Write MODEL_CARD.md from the records of what is shipped and of its sisters."""
-    text = card(best, runs, *calibrate(best))
-    write_atomic(ROOT / "MODEL_CARD.md", text.encode())
-
-
-def describe() -> None:
-    """Write the card of what is shipped anew (`--card`)."""
+def current_card() -> str:
+    """Return the card of what is shipped, from the records of it and its sisters."""
     name = load_model().metadata["recipe"]["name"]
     runs = [
         Run.load(path) for path in sorted(RECORDS.glob(f"{name}*")) if path.is_dir()
     ]
     runs = [run for run in runs if run.recipe.name == name]
-    write_card(next(run for run in runs if run.folder.name == name), runs)
+    best = next(run for run in runs if run.folder.name == name)
+    return card(best, runs, *calibrate(best))
 
 
 def card(best: Run, runs: list[Run], temperature: float, calibrated: float) -> str:
@@ -144,7 +141,7 @@ def spread(scores: list) -> dict[str, str]:
 if __name__ == "__main__":
     try:
         if sys.argv[1:] == ["--card"]:
-            describe()
+            write_atomic(CARD, current_card().encode())
         else:
             ship([Path(folder) for folder in sys.argv[1:]])
     except FerError as error:
