@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageOps
 
-from .cascade import CELL, DOUBTFUL, THRESHOLDS, Detections, detect
+from .cascade import CELL, DOUBTFUL, THRESHOLDS, Detections, certainty, detect
 from .crop import Found, area
 
 SEARCH_SIZE = 1024  # pixels; a longer side is shrunk to this before the search
@@ -49,14 +49,14 @@ def _searches(
     photo, times = _shrunk(image, search_size)
     least = min_size * times
     yield _search(photo, times, min_size, THRESHOLDS)
-    yield _search(photo, times, min_size)
+    yield _search(photo, times, min_size, sure=True)
     yield _search(photo, times, min_size, mirrored=True)
     small, shrink = _shrunk(image, min(FILLED, search_size))
     yield _larger(_search(small, shrink, min_size, margin=max(small.size) // 3), least)
     if times > 1:
-        yield _search(*_shrunk(image, FINER * search_size), min_size)
+        yield _search(*_shrunk(image, FINER * search_size), min_size, sure=True)
     for angle in ANGLES:
-        yield _search(photo, times, min_size, angle=angle)
+        yield _search(photo, times, min_size, angle=angle, sure=True)
 
 
 def _shrunk(image: Image.Image, longest: int) -> tuple[Image.Image, float]:
@@ -75,14 +75,20 @@ def _search(
     mirrored: bool = False,
     margin: int = 0,
     angle: float = 0,
+    sure: bool = False,
 ) -> Detections:
-    """Search a photo, changed in some way; in pixels of what is `times` as large."""
+    """Search a photo, changed in some way; in pixels of what is `times` as large.
+
+    `sure`: the scores are those of a second look (`certainty`).
+    """
     changed = ImageOps.mirror(photo) if mirrored else photo
     if margin:
         changed = ImageOps.expand(changed, margin)
     if angle:
         changed = changed.rotate(angle, Image.Resampling.BILINEAR, expand=True)
     found = _larger(detect(changed, min_size, thresholds), min_size)
+    if sure:
+        found = found._replace(scores=certainty(changed, found.boxes))
     # From the centre of one to the centre of the other.
     cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     back = times * np.array([[cos, sin], [-sin, cos]])
