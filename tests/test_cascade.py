@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from fer_utils.photos import (
     PORTRAIT,
@@ -19,6 +19,8 @@ from fer_utils.photos import (
     open_photo,
 )
 from fer_utils.runtime import Session
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +190,35 @@ def test_a_usual_photo_is_searched_once(astronaut, monkeypatch):
     assert len(searches) == 1
     find_faces(Image.new("RGB", (2000, 40)))
     assert len(searches) > 5
+
+
+# What is no face
+
+
+@pytest.fixture(scope="module")
+def page():
+    image = Image.new("RGB", (800, 600), "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(16)
+    words = " ".join((ROOT / "LICENSE").read_text("utf-8").split())
+    for y in range(10, 590, 22):
+        draw.text((10, y), words[y * 7 % 700 :][:90], fill="black", font=font)
+    return image
+
+
+def test_text_is_no_face(page, monkeypatch):
+    assert find_faces(page) == []
+    monkeypatch.setattr(detect, "certainty", lambda photo, boxes: np.ones(len(boxes)))
+    assert find_faces(page)  # without a second look
+
+
+def test_a_second_look_is_sure_of_faces_alone(group, page):
+    found = cascade.detect(group, 40)
+    assert cascade.certainty(group, found.boxes[found.scores > 0.9]).min() > 0.85
+    turned = page.rotate(-40, Image.Resampling.BILINEAR, expand=True)
+    found = cascade.detect(turned, 40, cascade.DOUBTFUL)
+    assert found.scores.max() > 0.9
+    assert cascade.certainty(turned, found.boxes).max() < 0.85
+    assert cascade.certainty(page, np.empty((0, 4))).shape == (0,)
 
 
 # Bad input

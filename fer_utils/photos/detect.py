@@ -26,9 +26,11 @@ def find_faces(
 
     The photo is searched with its longer side at most `search_size` pixels, for faces
     of at least `min_size` pixels there. These two decide how long it takes. Where no
-    face of at least `min_confidence` is seen, it is searched again, which takes some
+    face of at least `min_confidence` is seen, it is searched again, which takes 10 to
     20 times as long if there is none: less strictly, mirrored, with a margin (a face
-    may fill it), three times as large (faces may be small), turned by 20° and 40°.
+    may fill it), three times as large (faces may be small), turned by 20° and 40°. In
+    the searches that take much else for a face, `min_confidence` is asked of a second
+    look at each (`certainty`).
     """
     for found in _searches(image, max(CELL, min_size), search_size):
         kept = found.scores >= min_confidence
