@@ -212,7 +212,9 @@ def test_saved_notebook_holds_no_photo(lab, folder):
     lab.locator(".jp-Notebook").first.click(position={"x": 5, "y": 5})
     lab.keyboard.press("Control+s")
     end = time.monotonic() + 30
-    while file.stat().st_mtime_ns == before and time.monotonic() < end:
+    while time.monotonic() < end:  # until it is written, and to its end
+        if file.stat().st_mtime_ns > before and file.read_bytes().endswith(b"}\n"):
+            break
         time.sleep(0.1)
     nb = json.loads(file.read_text("utf-8"))
     assert nb["cells"][1]["execution_count"] == 1 and "widgets" not in nb["metadata"]
