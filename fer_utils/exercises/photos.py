@@ -17,7 +17,8 @@ DARKNESS = 0.06  # of the brightness of the portrait: no face is found any more
     "The factor is exp(−0.2 / 0.5). After n looks, exp(−0.2 n / 0.5) is still missing.",
     "Call `smooth(0.2 * np.arange(11), [0] + [1] * 10)`, and count the values after "
     "the first, up to the one that is above 0.8.",
-    praise="One second late: this is the price of an answer that does not flicker.",
+    praise="It comes 0.8 seconds after the first look at the change: the price of an "
+    "answer that does not flicker.",
 )
 def looks_until_sure(answer: object) -> str:
     rest = -math.log(1 - WANTED) * CONSTANT / EVERY
