@@ -110,7 +110,7 @@ def bad_sources(folder: Path):
     yield "empty file", folder / "empty.csv"
     (folder / "noise.zip").write_bytes(bytes(range(256)) * 9)
     yield "no archive", folder / "noise.zip"
-    yield "bad row", table(folder / "bad.csv", usage="Test")
+    yield "bad row", table(folder / "bad.csv", usage="Sometimes")
     tree = kaggle(folder / "tree")
     (tree / "train" / "fear" / "Training_8.jpg").write_bytes(b"")
     yield "broken image", tree

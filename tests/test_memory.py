@@ -28,9 +28,9 @@ def test_every_recipe_fits_a_t4(name):
 
 def test_too_much_at_once_is_noticed(monkeypatch):
     """Six views of 256 images of 224 pixels, as it was once."""
-    from fer_utils.evaluation import tta
+    from fer_utils.evaluation import predict
 
-    monkeypatch.setattr(tta, "inference_batch", lambda *_: 256)
+    monkeypatch.setattr(predict, "inference_batch", lambda *_: 256)
     assert memory(recipe("a-head", "full")).score > 20e9
 
 
