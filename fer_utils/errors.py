@@ -1,5 +1,7 @@
 """The one kind of error that users meet; its message says what to do next."""
 
+from collections.abc import Iterable
+
 
 class FerError(ValueError):
     """A problem the user can solve; the message says what was wrong and what to do."""
@@ -15,6 +17,21 @@ class PhotoError(FerError):
     def __init__(self, message: str, kind: str = "broken"):
         super().__init__(message)
         self.kind = kind
+
+
+def first_problem(problems: list[dict], noun: str, known: Iterable[str]) -> str:
+    """Return in one line what pydantic found wrong first: where, and which value.
+
+    `noun` is what the fields are called, `known` their names.
+    """
+    first = problems[0]
+    name = shorten(".".join(str(part) for part in first["loc"] if part != "body"), 40)
+    if first["type"] == "extra_forbidden":
+        return f"no {noun} {name!r}; {noun}s: {', '.join(known)}"
+    what = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    value = first.get("input")
+    given = "" if isinstance(value, dict | list) else f" = {shorten(repr(value), 60)}"
+    return f"{name}{given}: {what}" if name else what
 
 
 def missing(what: str, extra: str, error: ImportError) -> FerError:

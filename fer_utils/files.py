@@ -1,7 +1,8 @@
 """Files are written whole or not at all."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -13,17 +14,24 @@ ABANDONED = 3600  # seconds after which its writer must have been killed
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """Write a file whole or not at all; `FerError` if it cannot be written.
+    """Write a file whole or not at all; `FerError` if it cannot be written."""
+    with whole_file(path) as part:
+        part.write_bytes(data)
 
-    The bytes go to a file beside it, which is then renamed: a reader sees the new file
-    or the old one, even if the writer is killed or the disk is full. Several writers
-    may try at once; the last one wins.
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to; what was written there becomes the file `path`.
+
+    It lies beside `path` and is renamed in the end: a reader sees the new file or the
+    old one, even if the writer is killed or the disk is full. Several writers may try
+    at once; the last one wins. `FerError` if the file cannot be written.
     """
     part = path.with_name(uuid4().hex + UNFINISHED)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path.parent)
-        part.write_bytes(data)
+        yield part
         part.replace(path)
     except OSError as error:
         raise FerError(

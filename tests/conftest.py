@@ -1,8 +1,24 @@
-"""What the browser tests share."""
+"""What several test files share: the command line, a browser."""
+
+import sys
 
 import pytest
 
+from fer_utils.apps import cli
 from fer_utils.photos import PORTRAIT
+
+
+@pytest.fixture
+def fer(monkeypatch, capsys):
+    """Run `fer` in this process; return exit code, stdout, stderr."""
+
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from fer_utils.data.readers import read_source
+from fer_utils.errors import FerError
 from fer_utils.labels import EMOTIONS
 
 USAGE = ("Training", "Training", "PublicTest", "PrivateTest")
@@ -105,3 +108,13 @@ def tar_of(path: Path, *infos: tarfile.TarInfo, body: bytes = b"") -> Path:
             info.size = len(body) if info.isreg() else 0
             archive.addfile(info, io.BytesIO(body))
     return path
+
+
+def refusal(path: Path) -> str:
+    """Return the one line that says why `path` is refused: where, what; the remedy."""
+    with pytest.raises(FerError) as caught:
+        read_source(path)
+    text = str(caught.value)
+    assert "\n" not in text and len(text) < 700
+    assert text.startswith(str(path)) and "; " in text
+    return text

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from layouts import encode, face_expression, kaggle, pack, table
 
-from fer_utils.apps import cli
 from fer_utils.config import config
 from fer_utils.data import load
 from fer_utils.training import recipe_names
@@ -25,18 +24,12 @@ def kept(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def fer(monkeypatch, capsys):
-    """Run `fer` in this process; return exit code, stdout, lines of stderr but bars."""
+def fer(fer):
+    """As everywhere, but stderr as lines, without those of progress bars."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return code or 0, out, [line for line in err.split("\n") if "\r" not in line]
+        code, out, err = fer(*arguments)
+        return code, out, [line for line in err.split("\n") if "\r" not in line]
 
     return run
 

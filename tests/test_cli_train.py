@@ -30,21 +30,6 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def fer(monkeypatch, capsys):
-    """Run `fer` in this process; return exit code, stdout, stderr."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
-        for stream in (sys.stdout, sys.stderr):
-            monkeypatch.setattr(stream, "reconfigure", lambda **_: None, raising=False)
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        return exit_.value.code or 0, *capsys.readouterr()
-
-    return call
-
-
 def test_the_record_is_complete(folder):
     record = json.loads((folder / "run.json").read_text("utf-8"))
     assert record["finished"] and record["profile"] == "quick"

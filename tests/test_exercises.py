@@ -161,7 +161,7 @@ def test_darken():
         "same shape": lambda x, most: right(x, most).squeeze(1),
         "change nothing": lambda x, most: right(x, 0.4),
         "multiplied": lambda x, most: x + right(torch.ones_like(x), most) - 1,
-        "raises TypeError": lambda x: x,
+        "stopped with TypeError": lambda x: x,
         "the function itself": 0.6,
     }
     for said, answer in wrong.items():

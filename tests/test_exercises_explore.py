@@ -41,7 +41,7 @@ def test_a_split_by_groups():
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (0.2, "hand in the function"),
+        (0.2, "pass the function itself"),
         (lambda groups, share, seed: ..., "True or False for each image"),
         (lambda groups, share, seed: 1 / 0, "ZeroDivisionError"),
         (

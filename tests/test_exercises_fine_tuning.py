@@ -21,15 +21,15 @@ def groups(network, lr, decay):
 def test_a_rate_for_each_part():
     assert fer.check("4.2", groups), "generators of weights, as PyTorch takes them"
     wrong = {
-        "a function is needed": 3,
-        "stops with": lambda network: network,
+        "the function itself, not int": 3,
+        "stopped with": lambda network: network,
         "0 groups": lambda *_: [],
         "group 0 has not": lambda *given: groups(*given)[::-1],
         "rates do not fall": lambda network, lr, _: groups(network, lr, 1.0),
     }
     for said, answer in wrong.items():
         assert said in fer.check("4.2", answer).text, said
-    assert "stops with" in fer.check("4.2", lambda *_: None).text
+    assert "stopped with" in fer.check("4.2", lambda *_: None).text
 
 
 def test_the_block_that_moved_most():

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import struct
 import subprocess
 import sys
 import tarfile
@@ -21,6 +22,7 @@ from layouts import (
     kaggle,
     pack,
     part,
+    refusal,
     table,
     tar_of,
     write,
@@ -29,20 +31,10 @@ from PIL import Image
 
 from fer_utils.data.readers import read_source
 from fer_utils.data.tables import MAX_LINE
-from fer_utils.errors import FerError
 from fer_utils.labels import EMOTIONS
 
 CODES = np.array([code for code, _ in ROWS])
 USAGES = np.array([usage for _, usage in ROWS])
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(FerError) as caught:
-        read_source(path)
-    text = str(caught.value)
-    assert "\n" not in text and len(text) < 700
-    assert text.startswith(str(path)) and "; " in text
-    return text
 
 
 def whole(raw) -> bool:
@@ -462,3 +454,17 @@ def test_output_that_lacks_a_letter(tmp_path):
         )
         assert done.returncode == 0, done.stderr[-500:]
         assert b"not read: ?.zip" in done.stdout and b"28" in done.stdout
+
+
+def test_a_zip_whose_list_lost_its_end(tmp_path):
+    """zipfile reads what is left of it: half of the faces would pass for all."""
+    path = pack(kaggle(tmp_path / "fer2013"), "zip")
+    whole = path.read_bytes()
+    end = whole.rindex(b"PK\5\6")
+    size, start = struct.unpack("<II", whole[end + 12 : end + 20])
+    half = whole.index(b"PK\1\2", start + size // 2) - start
+    record = whole[end : end + 12] + struct.pack("<II", half, start) + whole[end + 20 :]
+    path.write_bytes(whole[: start + half] + record)
+    with zipfile.ZipFile(path) as archive:
+        assert 0 < len(archive.infolist()) < 28
+    assert "list of files is damaged" in refusal(path)

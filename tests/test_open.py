@@ -194,10 +194,35 @@ def test_small_grey_squares_are_faces(predictor):
     assert predictor.predict(face, assume_cropped=False) != [answer]
 
 
-@pytest.mark.parametrize("options", [{"errors": "ignore"}, {"assume_cropped": "yes"}])
-def test_options_that_do_not_exist(predictor, options):
-    with pytest.raises(FerError, match="|".join(options)):
-        predictor.predict(PORTRAIT, **options)
+BAD_OPTIONS = [
+    ("errors", "ignore"),
+    ("assume_cropped", "yes"),
+    ("abstain_below", "high"),
+    ("abstain_below", float("nan")),
+    ("abstain_below", 1.5),
+    ("min_size", 0),
+    ("min_size", "small"),
+    ("search_size", 0),
+    ("search_size", -5),
+    ("search_size", float("inf")),
+    ("search_size", None),
+    ("views", 3),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_OPTIONS)
+def test_options_that_do_not_exist(predictor, name, value):
+    with pytest.raises(FerError, match=f"^{name} = "):
+        predictor.predict(PORTRAIT, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "crops",
+    [np.zeros((2, 48, 48)), np.zeros((2, 40, 40), np.uint8), np.zeros(48, np.uint8)],
+)
+def test_crops_of_another_form(predictor, crops):
+    with pytest.raises(FerError, match=r"pass uint8 \[N,48,48\]"):
+        predictor.probabilities(crops)
 
 
 def test_a_table_of_faces():

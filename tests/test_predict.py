@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fer_utils.apps import cli, predict_files
+from fer_utils.apps import predict_files
 from fer_utils.errors import FerError, PhotoError
 from fer_utils.labels import EMOTIONS
 from fer_utils.models import Recognizer, save_model
@@ -282,16 +283,10 @@ def test_annotate_keeps_the_photo_and_adds_a_panel(size, count):
 
 
 @pytest.fixture
-def fer(monkeypatch, capsys, predictor):
+def fer(fer, monkeypatch, predictor):
+    """`fer predict`, with the network that is loaded already."""
     monkeypatch.setattr(Predictor, "load", lambda weights=None: predictor)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fer", "predict", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code, *capsys.readouterr()
-
-    return run
+    return partial(fer, "predict")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_a_count_in_float16_stops():
     ("answer", "problem"),
     [
         (split, ""),
-        (3, "has to be a function"),
+        (3, "the function itself, not int"),
         (lambda labels, groups, seed: 1 / 0, "ZeroDivisionError"),
         (lambda labels, groups, seed: None, "TypeError"),
         (by_rows, "both sides"),

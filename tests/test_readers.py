@@ -18,24 +18,14 @@ from layouts import (
     kaggle,
     pack,
     png_header,
+    refusal,
     table,
     tar_of,
 )
 from PIL import Image
 
 from fer_utils.data.readers import read_source
-from fer_utils.errors import FerError
 from fer_utils.labels import EMOTIONS
-
-
-def refusal(path: Path) -> str:
-    """The one line that says why `path` is refused: what, where; and the remedy."""
-    with pytest.raises(FerError) as caught:
-        read_source(path)
-    text = str(caught.value)
-    assert "\n" not in text and len(text) < 700
-    assert text.startswith(str(path)) and "; " in text
-    return text
 
 
 def short(value) -> str:

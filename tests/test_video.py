@@ -1,13 +1,13 @@
 """Videos: who shows what when; broken ones are named; copies are whole or not there."""
 
 import random
-import sys
+import struct
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fer_utils.apps import cli
 from fer_utils.errors import FerError, PhotoError
 from fer_utils.photos import PORTRAIT, Predictor, to_frame
 from fer_utils.photos.video import is_video
@@ -149,19 +149,50 @@ def test_mutated_videos_are_answered_or_named(predictor, video, tmp_path, monkey
     assert 0 < named < 200
 
 
+# As phones do: filmed lying down, with a note to turn it a quarter clockwise.
+UPRIGHT = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+TURNED = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+
+
+def test_a_phone_s_video_is_turned_upright(predictor, tmp_path):
+    lying = [frame.rotate(90, expand=True) for frame in clip(0.4)]
+    path = write(tmp_path / "phone.mp4", lying)
+    whole = path.read_bytes()
+    place = whole.index(UPRIGHT, whole.index(b"tkhd"))
+    path.write_bytes(whole[:place] + TURNED + whole[place + len(TURNED) :])
+    out = tmp_path / "out.mp4"
+    seen = predictor.predict_video(path, annotate=out)
+    assert [each.emotion for each in seen] == ["happy"] * 2
+    left, top, right, bottom = seen[0].box
+    assert 20 < left < right < 180 and 40 < top < bottom < 200
+    with av.open(str(out)) as made:
+        assert next(made.decode(video=0)).to_image().size == (320, 240)
+
+
+def test_a_copy_lasts_as_long_as_the_video(predictor, tmp_path):
+    path = write(tmp_path / "fast.mp4", clip(2), rate=60)
+    out = tmp_path / "out.mp4"
+    predictor.predict_video(path, every=10, annotate=out)
+    lengths = []
+    for each in (path, out):
+        with av.open(str(each)) as video:
+            lengths.append([frame.time for frame in video.decode(video=0)][-1])
+    assert lengths[1] == pytest.approx(lengths[0], abs=0.02)
+
+
+@pytest.mark.parametrize("path", [None, 7, b"clip.mp4", "https://example.org/clip.mp4"])
+def test_what_is_no_path_of_a_video(predictor, path):
+    with pytest.raises(PhotoError, match=r"give a path|save it first"):
+        predictor.predict_video(path)
+
+
 def test_names_of_videos():
     assert is_video("a/b.MP4") and is_video("c.webm") and not is_video("d.jpg")
 
 
-def test_the_command(predictor, video, tmp_path, monkeypatch, capsys):
+def test_the_command(predictor, video, tmp_path, monkeypatch, fer):
     monkeypatch.setattr(Predictor, "load", lambda weights=None: predictor)
-
-    def fer(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fer", "predict", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code, *capsys.readouterr()
-
+    fer = partial(fer, "predict")
     out = tmp_path / "drawn.mp4"
     code, table, _ = fer(video, "--csv", "--every", 0.4, "--annotate", out)
     lines = table.splitlines()

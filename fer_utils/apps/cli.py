@@ -139,9 +139,6 @@ def evaluate(
 def export(
     run: Annotated[Path, Argument(metavar="RUN", help="A run, or its weights.")],
     out: Annotated[Path, Argument(metavar="OUT.onnx", help="The file to write.")],
-    precision: Annotated[
-        str, Option(help="How weights are stored: float16 or float32.")
-    ] = "float16",
     int8: Annotated[
         bool, Option("--int8", help="Whole numbers: half the size, and quicker.")
     ] = False,
@@ -155,7 +152,7 @@ def export(
     from ..data import load_fer2013
     from .export import export_run
 
-    export_run(run, out, "int8" if int8 else precision, load_fer2013(data))
+    export_run(run, out, int8, load_fer2013(data))
 
 
 @app.command()
@@ -177,14 +174,14 @@ def predict(
     ] = 0.2,
     views: Annotated[int | None, Option(help="Views of a face: 1, 2 or 6.")] = None,
     cropped: Annotated[
-        bool, Option("--cropped", help="A photo is a face; else small grey ones are.")
+        bool, Option("--cropped", help="Each photo is just a face.")
     ] = False,
     min_size: Annotated[
-        int, Option(min=12, help="Pixels of the smallest face, after shrinking.")
-    ] = 40,
+        int | None, Option(help="Pixels of the smallest face, after shrinking.")
+    ] = None,
     search_size: Annotated[
-        int, Option(min=48, help="Larger photos are shrunk to it, in pixels.")
-    ] = 1024,
+        int | None, Option(help="Pixels to which larger photos are shrunk.")
+    ] = None,
     unsure_below: Annotated[
         float, Option(min=0, max=1, help="Less confidence is called 'unsure'.")
     ] = 0.0,
@@ -204,9 +201,9 @@ def predict(
         views=views,
         assume_cropped=cropped or "auto",
         abstain_below=unsure_below,
-        min_size=min_size,
-        search_size=search_size,
     )
+    sizes = {"min_size": min_size, "search_size": search_size}
+    options |= {key: size for key, size in sizes.items() if size is not None}
     if predict_all(Predictor.load(weights), photos, style, annotate, every, **options):
         raise Exit(1)
 

@@ -15,14 +15,14 @@ from tqdm.auto import tqdm
 from ..errors import FerError, PhotoError
 from ..files import write_atomic
 from ..photos import Face, Predictor, annotate, is_address, open_photo
-from ..photos.table import COLUMNS
-from ..photos.video import is_video
+from ..photos.table import COLUMNS, cells
+from ..photos.video import VIDEOS, is_video
 from .predict_videos import predict_videos
 
-# What is taken from a folder: formats that can be read, and other photos, so that they
-# are reported instead of left out in silence.
+# What is taken from a folder: formats that can be read; other photos, and videos, so
+# that they are reported instead of left out in silence.
 READ = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"}
-NOT_READ = {".heic", ".heif", ".avif", ".tif", ".tiff"}
+NOT_READ = {".heic", ".heif", ".avif", ".tif", ".tiff", *VIDEOS}
 COMMENT = b"drawn by fer predict"  # in the annotated copies
 
 
@@ -170,8 +170,4 @@ def csv_rows(name: str, faces: list[Face], columns: int) -> list[list]:
     """Return a row for each face; of a photo without one, a row of empty cells."""
     if not faces:
         return [[name, 0] + [""] * (columns - 2)]
-    return [
-        [name, number, *face.box, face.emotion]
-        + [f"{p:.4f}" for p in (face.confidence, *face.probabilities.values())]
-        for number, face in enumerate(faces, 1)
-    ]
+    return [[name, n, *cells(face)] for n, face in enumerate(faces, 1)]

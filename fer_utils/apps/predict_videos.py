@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import FerError, PhotoError
 from ..photos import Predictor, Sighting
-from ..photos.table import VIDEO_COLUMNS, row
+from ..photos.table import VIDEO_COLUMNS, cells
 
 
 def predict_videos(
@@ -42,17 +42,12 @@ def predict_videos(
             continue
         if style == "csv":
             for each in seen:
-                time = f"{each.time:.3f}"
-                table.writerow([name, time, each.person, *map(_digits, row(each))])
+                table.writerow([name, f"{each.time:.3f}", each.person, *cells(each)])
         elif style == "json":
             print(json.dumps({"video": name, "sightings": [*map(asdict, seen)]}))
         else:
             print(as_text(name, seen))
     return failed
-
-
-def _digits(value: object) -> object:
-    return f"{value:.4f}" if isinstance(value, float) else value
 
 
 def as_text(name: str, seen: list[Sighting]) -> str:

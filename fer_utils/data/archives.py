@@ -93,6 +93,8 @@ def _folder(path: Path) -> Members:
 
 def _zip(path: Path) -> Members:
     with zipfile.ZipFile(path) as archive:
+        if len(archive.infolist()) % 2**16 != _zip_entries(path):
+            raise zipfile.BadZipFile("its list of files is damaged")
         # By their entries, not their names: a name can occur twice.
         found = [(_checked(path, info.filename), info) for info in archive.infolist()]
         found = [(name, info) for name, info in found if kind_of(name)]
@@ -100,6 +102,18 @@ def _zip(path: Path) -> Members:
         for name, info in tqdm(found, desc="Reading FER2013", unit=" files"):
             with archive.open(info) as stream:
                 yield name, stream
+
+
+def _zip_entries(path: Path) -> int:
+    """Return how many files a zip says it has, modulo 2^16; zipfile does not compare.
+
+    With a damaged list of files, a part of FER2013 would pass for the whole.
+    """
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, 2**16 + 22), os.SEEK_END)
+        tail = file.read()
+    end = tail[tail.rindex(b"PK\5\6") :]
+    return int.from_bytes(end[10:12], "little")
 
 
 class _Header(tarfile.TarInfo):

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from ..errors import FerError
-from .exercise import EXERCISES
+from .exercise import EXERCISES, Wrong
 
 # The module of a notebook's exercises, by the notebook's number.
 LESSONS = {1: "explore", 2: "augmentation", 3: "training", 4: "fine_tuning"}
@@ -42,7 +42,11 @@ def check(number: str, answer: object, **given) -> Verdict:
     one = find(number)
     if answer is None or answer is ...:
         return Verdict(False, f"**{number}** is still open: give an answer.")
-    if not (problem := one.problem(answer, **given)):
+    try:
+        problem = one.problem(answer, **given)
+    except Wrong as wrong:
+        problem = str(wrong)
+    if not problem:
         TRIES.pop(number, None)
         return Verdict(True, f"**{number} is right.** {one.praise}".rstrip())
     TRIES[number] += 1

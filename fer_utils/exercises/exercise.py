@@ -1,7 +1,8 @@
 """What an exercise is made of, and the checks that many of them share."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 
@@ -11,6 +12,10 @@ class Exercise(NamedTuple):
     problem: Callable[..., str]
     hints: tuple[str, ...]  # from a nudge to nearly the answer
     praise: str  # what the right answer means
+
+
+class Wrong(Exception):
+    """Ends a check: what is wrong with the answer, in words."""
 
 
 EXERCISES: dict[str, Exercise] = {}
@@ -37,3 +42,15 @@ def off_by(answer: object, truth: float, tolerance: float) -> str:
     if abs(value - truth) <= tolerance:
         return ""
     return f"{value:g} is too {'small' if value < truth else 'large'}"
+
+
+@contextmanager
+def learners_code(function: object, name: str = "your function") -> Iterator[None]:
+    """Run what a learner wrote; `Wrong` if it is no function, or if it raises."""
+    if not callable(function):
+        raise Wrong(f"pass the function itself, not {type(function).__name__}")
+    try:
+        yield
+    except Exception as error:
+        what = f"{type(error).__name__}: {error!s:.120}".rstrip(": ")
+        raise Wrong(f"{name} stopped with {what}") from None

@@ -2,8 +2,7 @@
 
 from math import isclose
 
-from ..errors import reason
-from .exercise import exercise, off_by
+from .exercise import exercise, learners_code, off_by
 
 
 @exercise(
@@ -28,16 +27,12 @@ def layerwise(answer):
     """The groups of a small network: head, blocks from the last on, stem."""
     from ..models import Recognizer
 
-    if not callable(answer):
-        return f"a function is needed, not {type(answer).__name__}"
     network = Recognizer("compact-cnn")
     parts = [network.net.head, *reversed(network.net.body), network.net.stem]
-    try:
+    with learners_code(answer, "`layerwise(network, 0.01, 0.5)`"):
         groups = answer(network, 1e-2, 0.5)
         rates = [group["lr"] for group in groups]
         listed = [[id(weight) for weight in group["params"]] for group in groups]
-    except Exception as error:  # whatever a learner's code raises
-        return f"layerwise(network, 0.01, 0.5) stops with {reason(error)!r:.80}"
     if len(listed) != len(parts):
         return f"{len(listed)} groups, but head, blocks and stem are {len(parts)}"
     for number, (found, part) in enumerate(zip(listed, parts, strict=True)):

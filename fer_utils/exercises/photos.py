@@ -1,11 +1,11 @@
 """Exercises of notebook 6: smoothing over time, a photo too dark, what costs most."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PIL import Image, ImageEnhance
 
-from .exercise import exercise, off_by
+from .exercise import exercise, learners_code, off_by
 
 EVERY, CONSTANT, WANTED = 0.2, 0.5, 0.8  # seconds, seconds, a probability
 DARKNESS = 0.06  # of the brightness of the portrait: no face is found any more
@@ -38,16 +38,12 @@ def looks_until_sure(answer: object) -> str:
 def repair_the_dark(answer: object) -> str:
     from ..photos import PORTRAIT, Predictor, open_photo
 
-    if not isinstance(answer, Callable):
-        return f"pass the function itself, not {type(answer).__name__}"
     photo = open_photo(PORTRAIT)
     predictor = Predictor.load()
     dark = ImageEnhance.Brightness(photo).enhance(DARKNESS)
     for name, each in {"dark": dark, "usual": photo}.items():
-        try:
+        with learners_code(answer):
             mended = answer(each.copy())
-        except Exception as error:  # the learner's own code
-            return f"your function stopped with {type(error).__name__}: {error!s:.120}"
         if not isinstance(mended, Image.Image):
             kind = type(mended).__name__
             return f"your function has to return an image of Pillow, not {kind}"

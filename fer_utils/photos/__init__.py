@@ -3,8 +3,8 @@
 from .annotate import annotate
 from .crop import Found, crop_faces, looks_cropped, whole_face
 from .detect import find_faces
-from .face import Face
+from .face import Face, Sighting
 from .open import ACCEPTED, PORTRAIT, Photo, is_address, open_photo
 from .predictor import Predictor
 from .table import to_frame
-from .track import Sighting, Tracker
+from .track import Tracker

@@ -1,10 +1,13 @@
 """Find the faces in a photo: quickly in a usual one, thoroughly where none is seen."""
 
+import math
 from collections.abc import Iterator
+from numbers import Real
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..errors import FerError
 from .cascade import CELL, DOUBTFUL, THRESHOLDS, Detections, certainty, detect
 from .crop import Found, area
 
@@ -32,6 +35,9 @@ def find_faces(
     the searches that take much else for a face, `min_confidence` is asked of a second
     look at each (`certainty`).
     """
+    for name, value in {"min_size": min_size, "search_size": search_size}.items():
+        if not isinstance(value, Real) or not 1 <= value < math.inf:
+            raise FerError(f"{name} = {value!r}: give pixels, at least 1")
     for found in _searches(image, max(CELL, min_size), search_size):
         kept = found.scores >= min_confidence
         faces = []

@@ -9,13 +9,10 @@ import ipaddress
 import socket
 import time
 
-from ..errors import PhotoError, missing
+import httpcore
+import httpx
 
-try:
-    import httpcore
-    import httpx
-except ImportError as error:
-    raise missing("downloading photos", "demo", error) from None
+from ..errors import PhotoError
 
 MAX_SECONDS = 10.0  # from the first byte sent to the last byte received
 MAX_REDIRECTS = 5

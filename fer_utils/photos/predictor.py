@@ -2,22 +2,21 @@
 
 import math
 import os
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Union
 
 import numpy as np
 from PIL import Image
 
-from ..errors import FerError, PhotoError, missing, reason
+from ..errors import FerError, PhotoError, reason
 from ..evaluation.calibration import apply_temperature
 from ..evaluation.tta import check_views
-from ..labels import UNSURE
 from .crop import SIZE, crop_faces, looks_cropped, whole_face
 from .detect import MIN_SIZE, SEARCH_SIZE, find_faces
-from .face import Face
+from .face import Face, Sighting, judge
 from .network import OnnxNetwork
 from .open import Photo, open_photo
-from .track import Sighting
 from .video import follow
 
 if TYPE_CHECKING:
@@ -68,10 +67,8 @@ class Predictor:
         path = Path(weights)
         if path.suffix.lower() == ".onnx":
             return cls(OnnxNetwork(path))
-        try:
-            from ..models import load_model
-        except ImportError as error:
-            raise missing("weights of PyTorch", "course", error) from None
+        from ..models import load_model
+
         return cls(load_model(path / "model.safetensors" if path.is_dir() else path))
 
     def predict(
@@ -100,6 +97,7 @@ class Predictor:
             raise FerError(
                 f'assume_cropped = {assume_cropped!r}: True, False or "auto"'
             )
+        check_share("abstain_below", abstain_below)
         several = isinstance(photo, list | tuple)
         photos = photo if several else [photo]
         cut: list[list[tuple] | PhotoError] = []
@@ -144,6 +142,8 @@ class Predictor:
         later on ends the answer there, and a line says so.
         """
 
+        check_share("abstain_below", abstain_below)
+
         def look(image: Image.Image) -> list[Face]:
             return self.predict(image, **options)
 
@@ -151,6 +151,9 @@ class Predictor:
 
     def probabilities(self, crops: np.ndarray, views: int | None = None) -> np.ndarray:
         """Return float32 [N,classes] for face crops uint8 [N,48,48]."""
+        if crops.dtype != np.uint8 or crops.shape[1:] != (SIZE, SIZE):
+            form = f"{crops.dtype} {list(crops.shape)}"
+            raise FerError(f"crops {form}: pass uint8 [N,{SIZE},{SIZE}]")
         views = self.views if views is None else views
         check_views(views)
         found = self.network.probabilities(crops, views)
@@ -158,9 +161,13 @@ class Predictor:
 
     def _face(self, box, chances: list[float], abstain_below: float) -> Face:
         table = dict(zip(self.classes, chances, strict=True))
-        best = max(table, key=table.get)
-        emotion = best if table[best] >= abstain_below else UNSURE
-        return Face(box, table, emotion, table[best])
+        return Face(box, table, *judge(table, abstain_below))
+
+
+def check_share(name: str, value: object) -> None:
+    """Raise `FerError` unless a setting is a number from 0 to 1."""
+    if not isinstance(value, Real) or not 0 <= value <= 1:
+        raise FerError(f"{name} = {value!r}: give a number from 0 to 1")
 
 
 def _cut(

@@ -4,17 +4,21 @@ from collections.abc import Sequence
 
 from ..errors import FerError
 from ..lazy import need
-from .face import Face
-from .track import Sighting
+from .face import Face, Sighting
 
 BOX = ["left", "top", "right", "bottom", "emotion", "confidence"]
 COLUMNS = ["photo", "face", *BOX]
 VIDEO_COLUMNS = ["time", "person", *BOX]
 
 
-def row(face: Face | Sighting) -> list:
+def row(face: Face) -> list:
     """Return box, expression, confidence and the probability of every class."""
     return [*face.box, face.emotion, face.confidence, *face.probabilities.values()]
+
+
+def cells(face: Face) -> list:
+    """Return a `row` for a CSV file: shares with four digits."""
+    return [f"{x:.4f}" if isinstance(x, float) else x for x in row(face)]
 
 
 def to_frame(answers: list, names: Sequence[object] | None = None) -> "pd.DataFrame":  # noqa: F821

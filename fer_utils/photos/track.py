@@ -4,24 +4,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..labels import UNSURE
-from .face import Face
+from .face import Face, Sighting, judge
 
 SMOOTHING = 0.5  # seconds, the time constant of exponential smoothing
 LOST = 1.0  # seconds without being seen, after which somebody is somebody new
 OVERLAP = 0.2  # intersection over union, from which two boxes are one person
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """A person's face at one moment of a video; probabilities smoothed over time."""
-
-    time: float  # seconds from the start
-    person: int  # 1, 2, …, in the order of their first appearance
-    box: tuple[int, int, int, int]  # left, top, right, bottom: pixels of the frame
-    probabilities: dict[str, float]  # of all classes; sum 1
-    emotion: str  # the likeliest class, or "unsure"
-    confidence: float  # its probability
 
 
 @dataclass
@@ -53,10 +40,9 @@ class Tracker:
         seen = []
         for index, face in enumerate(faces):
             person = known.get(index) or self._new(face, time)
-            gone = time - person.time
-            weight = -math.expm1(-gone / self.smoothing) if self.smoothing else 1.0
-            if not person.probabilities:
-                weight = 1.0
+            weight = 1.0
+            if self.smoothing and person.probabilities:
+                weight = -math.expm1((person.time - time) / self.smoothing)
             person.probabilities = {
                 name: weight * chance + (1 - weight) * person.probabilities.get(name, 0)
                 for name, chance in face.probabilities.items()
@@ -88,10 +74,8 @@ class Tracker:
 
     def _sighting(self, person: _Person) -> Sighting:
         chances = dict(person.probabilities)
-        best = max(chances, key=chances.get)
-        emotion = best if chances[best] >= self.abstain_below else UNSURE
-        box, number = person.box, person.number
-        return Sighting(person.time, number, box, chances, emotion, chances[best])
+        said = judge(chances, self.abstain_below)
+        return Sighting(person.box, chances, *said, person.time, person.number)
 
 
 def overlap(one: Sequence[float], two: Sequence[float]) -> float:

@@ -3,21 +3,24 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 from PIL import Image
 from tqdm.auto import tqdm
 
 from ..errors import FerError, PhotoError, reason, shorten
+from ..files import whole_file
 from ..lazy import need
 from .annotate import annotate as drawn
-from .face import Face
-from .open import MAX_PIXELS
-from .track import Sighting, Tracker
+from .face import Face, Sighting
+from .open import MAX_PIXELS, is_address
+from .track import Tracker
 
 VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv"}
 LEAST_EVERY, MOST_EVERY = 0.01, 3600.0  # seconds
 HIGHEST_RATE = 120  # frames a second of a drawn copy
+TICK = Fraction(1, 12_000)  # of a second: the clock of a drawn copy
 
 
 def is_video(path: str | os.PathLike) -> bool:
@@ -28,14 +31,14 @@ def is_video(path: str | os.PathLike) -> bool:
 def follow(
     look: Callable[[Image.Image], list[Face]],
     path: str | os.PathLike,
-    every: float = 0.2,
-    annotate: str | os.PathLike | None = None,
-    abstain_below: float = 0.0,
-    progress: bool = True,
+    every: float,
+    annotate: str | os.PathLike | None,
+    abstain_below: float,
+    progress: bool,
 ) -> list[Sighting]:
     """Return who is seen when; `look` finds the faces in a frame.
 
-    See `Predictor.predict_video`.
+    The rest is told by `Predictor.predict_video`.
     """
     if not isinstance(every, int | float) or not LEAST_EVERY <= every <= MOST_EVERY:
         why = f"every = {every!r}: give seconds between {LEAST_EVERY} and {MOST_EVERY}"
@@ -48,17 +51,22 @@ def follow(
             due, seen = 0.0, []
             for time, frame in video.frames():
                 if time >= due - 1e-3:  # times are rounded, too
-                    image = frame.to_image()
-                    seen = tracker.add(time, look(image))
+                    seen = tracker.add(time, look(upright(frame)))
                     sightings += seen
                     due = max(due + every, time + every / 2)
                     bar.update(time - bar.n)
-                draw(frame, seen)
+                draw(time, frame, seen)
     return sightings
 
 
+def upright(frame) -> Image.Image:
+    """Return a frame as an image, turned as the file says: phones film lying down."""
+    image = frame.to_image()
+    return image.rotate(frame.rotation, expand=True) if frame.rotation else image
+
+
 class _Video:
-    """An open video: its first picture stream, upright."""
+    """An open video: its first stream of pictures."""
 
     def __init__(self, container, name: str):
         self.container, self.name = container, name
@@ -102,7 +110,14 @@ def _opened(path: str | os.PathLike) -> Iterator[_Video]:
     need("av", "reading videos", "video")
     import av
 
+    if not isinstance(path, str | os.PathLike):
+        kind = type(path).__name__
+        raise PhotoError(
+            f"a video cannot be of type {kind}; give a path", "unsupported"
+        )
     name = shorten(os.fspath(path))
+    if isinstance(path, str) and is_address(path):
+        raise PhotoError(f"{name}: videos are not downloaded; save it first", "url")
     if not Path(path).is_file():
         raise PhotoError(f"{name}: there is no such file", "missing")
     try:
@@ -122,9 +137,9 @@ def _opened(path: str | os.PathLike) -> Iterator[_Video]:
 
 @contextmanager
 def _drawing(path: str | os.PathLike | None, video: _Video) -> Iterator[Callable]:
-    """Give a function that takes each frame and who is seen, and draws a copy."""
+    """Give a function that takes time, frame and who is seen, and draws a copy."""
     if path is None:
-        yield lambda frame, seen: None
+        yield lambda time, frame, seen: None
         return
     import av
 
@@ -133,28 +148,28 @@ def _drawing(path: str | os.PathLike | None, video: _Video) -> Iterator[Callable
         raise FerError(f"{shorten(path)}: name a file that ends in .mp4 for the copy")
     if path.exists() and path.samefile(video.container.name):
         raise FerError(f"{shorten(path)}: this is the video itself; name another file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.part.mp4")
-    try:
-        with av.open(os.fspath(part), "w") as out:
-            stream = out.add_stream(_codec(av), rate=round(video.rate) or 1)
-            stream.pix_fmt = "yuv420p"
-            stream.width = stream.height = 0
+    with (
+        whole_file(path) as part,
+        av.open(os.fspath(part), mode="w", format="mp4") as out,
+    ):
+        stream = out.add_stream(_codec(av), rate=round(video.rate) or 1)
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = TICK
+        stream.width = stream.height = 0
 
-            def draw(frame, seen: list[Sighting]) -> None:
-                image = drawn(frame.to_image(), seen, panel=False)
-                if not stream.width:
-                    stream.width, stream.height = (side // 2 * 2 for side in image.size)
-                size = (stream.width, stream.height)
-                if image.size != size:
-                    image = image.resize(size, Image.Resampling.BILINEAR)
-                out.mux(stream.encode(av.VideoFrame.from_image(image)))
+        def draw(time: float, frame, seen: list[Sighting]) -> None:
+            image = drawn(upright(frame), seen, panel=False)
+            if not stream.width:
+                stream.width, stream.height = (side // 2 * 2 for side in image.size)
+            size = (stream.width, stream.height)
+            if image.size != size:
+                image = image.resize(size, Image.Resampling.BILINEAR)
+            copy = av.VideoFrame.from_image(image)
+            copy.pts, copy.time_base = round(time / TICK), TICK
+            out.mux(stream.encode(copy))
 
-            yield draw
-            out.mux(stream.encode())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        yield draw
+        out.mux(stream.encode())
 
 
 def _codec(av) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from ..config import PROFILES
 from ..data import FER2013, PROTOCOLS, Splits
 from ..device import profile
-from ..errors import FerError
+from ..errors import FerError, first_problem
 from ..labels import parse_classes
 from ..models import NETWORKS
 from .augment import POLICIES
@@ -68,7 +68,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
         try:
             super().__init__(name=name, **settings)
         except ValidationError as error:
-            raise FerError(f"recipe {name!r}: {first_problem(error)}") from None
+            raise FerError(f"recipe {name!r}: {problem_of(error)}") from None
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Recipe":
@@ -109,16 +109,10 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
         return parts._replace(train=parts.train.select(np.sort(drawn)))
 
 
-def first_problem(error: ValidationError) -> str:
-    """Return in one line what is wrong first, where, and with which value."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        return f"no key {key!r}; keys: {', '.join(Recipe.model_fields)}"
-    what = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    value = first["input"]
-    given = "" if isinstance(value, dict | list) else f" = {value!r:.60}"
-    return f"{key}{given}: {what}" if key else what
+def problem_of(error: ValidationError) -> str:
+    """Return in one line what is wrong with a recipe or a record first."""
+    problems = error.errors(include_url=False)
+    return first_problem(problems, "key", Recipe.model_fields)
 
 
 TABLES = tomllib.loads(Path(__file__).with_name("recipes.toml").read_text("utf-8"))

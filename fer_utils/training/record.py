@@ -5,7 +5,7 @@ from typing_extensions import TypedDict
 
 from ..evaluation import Scores
 from ..formats import duration
-from .recipes import Recipe, first_problem
+from .recipes import Recipe, problem_of
 
 
 class Epoch(TypedDict):
@@ -82,4 +82,4 @@ def read_record(text: str | bytes) -> Record:
     try:
         return Record.model_validate_json(text)
     except ValidationError as error:
-        raise ValueError(first_problem(error)) from None
+        raise ValueError(problem_of(error)) from None

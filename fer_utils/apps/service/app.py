@@ -33,7 +33,7 @@ from .schemas import (
     Options,
     Problem,
     as_answer,
-    first_problem,
+    problem_of,
     read_options,
 )
 
@@ -134,7 +134,7 @@ def create_app(
 
     @app.exception_handler(RequestValidationError)
     async def bad_json(_, error: RequestValidationError) -> JSONResponse:
-        wrong = first_problem(error.errors())
+        wrong = problem_of(error.errors())
         detail = f'{wrong}; send JSON like {{"url": "https://example.org/a.jpg"}}'
         return JSONResponse({"detail": detail}, 422)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from ...errors import shorten
+from ...errors import first_problem
 from ...evaluation.tta import check_views
 from ...labels import EMOTIONS
 from ...photos import Face
@@ -77,25 +77,17 @@ class Options(BaseModel):
     )
 
 
-def first_problem(errors: list) -> str:
-    """Return in one line what is wrong first: the field, its value, what is allowed."""
-    first = errors[0]
-    name = shorten(".".join(str(part) for part in first["loc"] if part != "body"), 40)
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(Options.model_fields)
-        return f"there is no field {name!r}; besides the photo there are {known}"
-    what = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    given = first.get("input")
-    plain = isinstance(given, str | int | float | bool)
-    return f"{name} = {shorten(repr(given), 40)}: {what}" if plain else what
-
-
 def read_options(fields: dict[str, str]) -> Options:
     """Read the text fields of a form; `ValueError` says in one line what is wrong."""
     try:
         return Options.model_validate(fields)
     except ValidationError as error:
-        raise ValueError(first_problem(error.errors())) from None
+        raise ValueError(problem_of(error.errors())) from None
+
+
+def problem_of(problems: list[dict]) -> str:
+    """Return in one line what is wrong with a request first."""
+    return first_problem(problems, "field", Options.model_fields)
 
 
 class Address(Options):
