@@ -82,7 +82,7 @@ def ours(train: fer.FER2013, val: fer.FER2013, size: int) -> tuple[float, float]
         input_size=size,
         pretrained=True,
         unfreeze=0,
-        views=1,
+        cached_views=1,
         epochs=EPOCHS,
         batch_size=BATCH,
         optimizer="adam",

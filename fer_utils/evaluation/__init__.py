@@ -14,6 +14,7 @@ __getattr__, __all__ = lazy(
             "threshold_for",
         ),
         "gradcam": ("class_evidence", "grad_cam"),
+        "people": ("PeopleScores", "people_scores"),
         "predict": ("TorchNetwork", "predict_probabilities"),
         "scores": ("Scores", "evaluate", "score", "second_choices"),
         "significance": ("compare", "interval"),

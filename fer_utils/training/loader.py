@@ -13,6 +13,7 @@ from ..device import inference_batch
 from ..errors import FerError
 from ..models import Recognizer
 from .augment import POLICIES, Policy, augment
+from .degrade import degrade
 from .recipes import Recipe
 from .targets import training_targets
 
@@ -88,7 +89,10 @@ class Loader:
             images = torch.where(mirrored, images.flip(3), images)
         # Small images are resized and augmented in one step.
         small = self.recipe.early_size and self.size < images.shape[-1]
-        return augment(images.float() / 255, self.policy, self.size if small else None)
+        side = self.size if small else None
+        images = augment(images.float() / 255, self.policy, side)
+        strength = self.recipe.degrade
+        return degrade(images, strength) if strength else images
 
     def mix(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Blend pairs of images by mixup or cutmix, if the recipe asks for it."""

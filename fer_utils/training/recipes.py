@@ -28,6 +28,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     protocol: Literal[*PROTOCOLS] = "official"  # see FER2013.split
     images: int = Field(0, ge=0, le=100_000)  # training images, drawn; 0: all
     labels: Literal["fer", "fer+"] = "fer"  # fer+: learn the shares of people's votes
+    label_share: float = Field(0.0, ge=0, le=1)  # of FER2013's label among the votes
     teacher: str = ""  # runs to learn from as well, with commas: see folders.find_run
     teacher_weight: float = Field(0.7, ge=0, le=1)  # their share of what is learned
     epochs: int = Field(24, ge=1, le=10_000)
@@ -46,6 +47,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     dropout: float = Field(-1.0, ge=-1, lt=1)  # before the head; -1: the network's own
     class_weights: Literal["none", "balanced"] = "none"
     augment: Literal[*POLICIES] = "standard"
+    degrade: float = Field(0.0, ge=0, le=2)  # blur, noise and JPEG; 0: none, 1: much
     flips: Literal["random", "alternate"] = "random"  # alternate: every second epoch
     mixup: float = Field(0.0, ge=0, le=10)  # alpha of the beta distribution, 0: none
     cutmix: float = Field(0.0, ge=0, le=10)
@@ -76,10 +78,10 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
         if 0 < self.early_size < 24:
             raise ValueError(f"early_size = {self.early_size}: use 0, or at least 24")
         changing = self.ema or self.mixup or self.cutmix or self.flips != "random"
-        if self.cached_views and (self.unfreeze or changing):
+        if self.cached_views and (self.unfreeze or changing or self.degrade):
             raise ValueError(
-                "cached_views needs unfreeze = 0 and random flips, and no ema, mixup "
-                "or cutmix"
+                "cached_views needs unfreeze = 0 and random flips, and no ema, mixup, "
+                "cutmix or degrade"
             )
         return self
 

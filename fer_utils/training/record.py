@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ValidationError, model_validator
 from typing_extensions import TypedDict
 
-from ..evaluation import Scores
+from ..evaluation import PeopleScores, Scores
 from ..formats import duration
 from .recipes import Recipe, problem_of
 
@@ -46,10 +46,14 @@ class DataSummary(BaseModel):
 
 
 class RecordedScores(Scores):
-    """Scores on record, with the number of views of each face that were averaged."""
+    """Scores on record, with the number of views of each face that were averaged.
+
+    `people`: the same answers against FER+ votes, where these were at hand.
+    """
 
     views: int
     data: str
+    people: PeopleScores | None = None
 
 
 class Record(BaseModel):

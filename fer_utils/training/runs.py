@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
+from ..config import config
 from ..data import FER2013
 from ..device import device, hardware, profile
 from ..errors import FerError, reason
-from ..evaluation import predict_probabilities, score
+from ..evaluation import PeopleScores, people_scores, predict_probabilities, score
 from ..files import write_atomic
 from ..models import Recognizer, load_model, save_model
 from .recipes import Recipe
@@ -190,7 +192,8 @@ class Run:
         model = self.model.to(device())
         probabilities = predict_probabilities(model, piece.images, views, progress=True)
         found = score(probabilities, piece).model_dump()
-        scores = RecordedScores(views=views, data=piece.source, **found)
+        people = _people(probabilities, piece)
+        scores = RecordedScores(views=views, data=piece.source, people=people, **found)
         arrays = {
             "probabilities": probabilities.astype(np.float16),
             "labels": piece.labels.astype(np.int8),
@@ -222,6 +225,17 @@ class Run:
             raise FerError(
                 f"{path}: damaged ({reason(error)}); delete it and evaluate again"
             ) from None
+
+
+def _people(probabilities: np.ndarray, data: FER2013) -> PeopleScores | None:
+    """Return the scores against FER+ votes; None where there are none."""
+    if not config.votes or data.drawn:
+        return None
+    try:
+        return people_scores(probabilities, data)
+    except FerError as error:  # the scores against the labels are worth keeping
+        tqdm.write(f"Not compared with FER+ votes: {error}")
+        return None
 
 
 def _now() -> str:

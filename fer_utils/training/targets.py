@@ -16,14 +16,16 @@ from .runs import Run
 def training_targets(recipe: Recipe, train: FER2013, device: torch.device) -> Tensor:
     """Return int64 labels [N], or float32 shares [N,classes] that sum to one.
 
-    `labels = "fer+"` takes the shares of people's votes; `teacher` blends in the
-    probabilities that earlier runs give (Hinton et al., 2015, arXiv:1503.02531).
+    `labels = "fer+"` takes the shares of people's votes, blended with `label_share` of
+    FER2013's label; `teacher` blends in the probabilities that earlier runs give
+    (Hinton et al., 2015, arXiv:1503.02531).
     """
     if recipe.labels == "fer" and not recipe.teacher:
         return torch.from_numpy(train.labels).to(device)
     shares = np.eye(len(train.classes), dtype=np.float32)[train.labels]
     if recipe.labels == "fer+":
-        shares = vote_shares(train)
+        share = recipe.label_share
+        shares = share * shares + (1 - share) * vote_shares(train)
     if recipe.teacher:
         weight = recipe.teacher_weight
         taught = teacher_probabilities(recipe, train, device)
