@@ -9,9 +9,10 @@ from tiny import tiny
 from fer_utils.errors import FerError
 from fer_utils.evaluation import predict_probabilities
 from fer_utils.export import export_onnx, parity, quantize
-from fer_utils.models import SHIPPED, Recognizer, load_model
-from fer_utils.photos import Predictor, network
+from fer_utils.models import Recognizer, load_model
+from fer_utils.photos import Predictor
 from fer_utils.photos.network import OnnxNetwork
+from fer_utils.shipped import SHIPPED, weights_path
 
 
 def trained(name="compact-cnn", **settings):
@@ -56,13 +57,15 @@ def test_half_the_bytes_for_the_same_answers(tmp_path):
     assert np.abs(found[0] - found[1]).max() < 1e-5
 
 
-def test_the_shipped_file_is_the_shipped_network():
-    found = OnnxNetwork().probabilities(FACES, views=2)
-    assert np.abs(found - predict_probabilities(load_model(), FACES)).max() < 1e-4
-    header, file = load_model().metadata, OnnxNetwork().metadata
-    for key in ("classes", "views", "temperature", "recipe", "scores"):
-        assert file[key] == header[key]
-    assert network.SHIPPED.stat().st_size <= 2.5e6
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_file_is_the_shipped_network(name):
+    network, model = OnnxNetwork(name), load_model(name)
+    found = network.probabilities(FACES, views=2)
+    assert np.abs(found - predict_probabilities(model, FACES)).max() < 1e-4
+    header, file = model.metadata, network.metadata
+    for key in ("classes", "views", "temperature", "balance", "recipe", "scores"):
+        assert file.get(key) == header.get(key)
+    assert weights_path(name, ".onnx").stat().st_size <= 2.5e6
 
 
 def test_int8_is_small_and_close(tmp_path):
@@ -87,8 +90,14 @@ def test_nothing_private_is_in_the_file(tmp_path):
 
 
 def test_metadata_goes_on_top(tmp_path):
-    path = export_onnx(trained(), tmp_path / "m.onnx", views=6, temperature=1.5)
+    balance = [2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    path = tmp_path / "m.onnx"
+    export_onnx(trained(), path, views=6, temperature=1.5, balance=balance)
     predictor = Predictor.load(path)
+    plain = OnnxNetwork(path).probabilities(FACES, 6)
+    odds = np.log(predictor.probabilities(FACES)) * 1.5 - np.log(plain)
+    assert np.allclose(odds[:, 0] - odds[:, 1], np.log(2), atol=1e-3)
+    assert np.allclose(odds[:, 2], odds[:, 1], atol=1e-3)
     assert predictor.views == 6 and predictor.temperature == 1.5
     assert predictor.model_name == "compact-cnn"
 
@@ -111,11 +120,11 @@ def test_bad_exports_are_refused(tmp_path):
 def test_bad_files_are_named(kind, tmp_path):
     path = tmp_path / "m.onnx"
     if kind == "other":  # a network, but none of ours
-        graph = onnx.load(network.SHIPPED)
+        graph = onnx.load(weights_path(None, ".onnx"))
         del graph.metadata_props[:]
         path.write_bytes(graph.SerializeToString())
     elif kind == "damaged":
-        graph = onnx.load(network.SHIPPED)
+        graph = onnx.load(weights_path(None, ".onnx"))
         onnx.helper.set_model_props(graph, {"model": '"x"', "classes": '["bored"]'})
         path.write_bytes(graph.SerializeToString())
     elif kind != "missing":
@@ -140,7 +149,7 @@ def test_parity_counts():
 @pytest.mark.parametrize("options", [(), ("--int8",)])
 def test_the_command(options, tmp_path, fer):
     out = tmp_path / "mine.onnx"
-    arguments = (SHIPPED, out, "--data", "sample", *options)
+    arguments = ("people", out, "--data", "sample", *options)
     code, printed, _ = fer("export", *arguments)
     assert code == 0 and "PublicTest: largest difference" in printed
     (face,) = Predictor.load(out).predict(FACES[0], assume_cropped=True)
@@ -148,7 +157,7 @@ def test_the_command(options, tmp_path, fer):
 
 
 def test_the_command_refuses(tmp_path, fer):
-    for run, out in ((SHIPPED, "m.bin"), (tmp_path / "none", "m.onnx")):
+    for run, out in (("people", "m.bin"), (tmp_path / "none", "m.onnx")):
         arguments = (run, tmp_path / out, "--data", "sample")
         code, printed, _ = fer("export", *arguments)
         assert code and not printed and not (tmp_path / out).exists()

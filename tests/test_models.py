@@ -1,6 +1,7 @@
 """Models: preprocessing inside, files that load whole or fail with one clear line."""
 
 import json
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
@@ -11,7 +12,6 @@ from fer_utils.errors import FerError
 from fer_utils.labels import EMOTIONS
 from fer_utils.models import (
     NETWORKS,
-    SHIPPED,
     Recognizer,
     freeze,
     load_model,
@@ -19,6 +19,7 @@ from fer_utils.models import (
     save_model,
 )
 from fer_utils.models.depthwise import DepthwiseConv2d
+from fer_utils.shipped import SHIPPED, weights_path
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +94,17 @@ def test_lite0_agrees_with_its_package(images, size):
     assert torch.allclose(got, expected, atol=1e-4)
 
 
-def test_the_shipped_network_is_small():
-    assert SHIPPED.stat().st_size <= 2.5e6
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_is_small(name):
+    assert weights_path(name, ".safetensors").stat().st_size <= 2.5e6
+    assert load_model(name).name == "wide-cnn"
+
+
+def test_shipped_names():
+    assert weights_path(None, ".onnx") == weights_path(SHIPPED[0], ".onnx")
+    assert weights_path("mine.onnx", ".onnx") == Path("mine.onnx")
+    with pytest.raises(FerError, match="peeple: no such weights file"):
+        load_model("peeple")
 
 
 def test_integers_and_floats_are_the_same_image(model, images):

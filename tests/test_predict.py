@@ -170,7 +170,16 @@ def test_views_come_with_the_weights(tmp_path):
 
 @pytest.mark.parametrize(
     "header",
-    [{"temperature": "hot"}, {"temperature": [1]}, {"recipe": "mine"}, {"views": [2]}],
+    [
+        {"temperature": "hot"},
+        {"temperature": [1]},
+        {"recipe": "mine"},
+        {"views": [2]},
+        {"balance": [1, 1]},
+        {"balance": [0] * 7},
+        {"balance": "fair"},
+        {"balance": None},
+    ],
 )
 def test_headers_that_say_nonsense(header, tmp_path):
     save_model(Recognizer("compact-cnn"), tmp_path / "m.safetensors", **header)

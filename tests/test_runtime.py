@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from fer_utils.errors import FerError
-from fer_utils.photos.network import INPUT, SHIPPED
+from fer_utils.photos.network import INPUT
 from fer_utils.runtime import Session
+from fer_utils.shipped import weights_path
 
 FACES = np.linspace(0, 1, 2 * 48 * 48, dtype=np.float32).reshape(2, 1, 48, 48)
+SHIPPED = weights_path(None, ".onnx")
 SESSION = Session(SHIPPED.read_bytes())
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked")
 

@@ -10,12 +10,14 @@ from tiny import tiny
 from fer_utils.errors import FerError
 from fer_utils.evaluation import (
     Scores,
+    apply_balance,
     apply_temperature,
     calibration_curve,
     calibration_error,
     compare,
     coverage_curve,
     evaluate,
+    fit_balance,
     fit_temperature,
     interval,
     score,
@@ -108,6 +110,23 @@ def test_temperature_corrects_what_it_can():
     assert (
         calibration_error(corrected, labels) < calibration_error(too_sure, labels) / 3
     )
+
+
+def test_balance_undoes_what_frequency_did():
+    """Answers of a network that learned on other shares than the test's."""
+    rng = np.random.default_rng(0)
+    shares = np.array([0.9, 0.05, 0.05])
+    labels = rng.integers(0, 3, 6000)
+    fair = rng.dirichlet([1, 1, 1], 6000) + 0.5 * np.eye(3)[labels]
+    leaning = apply_balance(fair, shares)
+    factors = fit_balance(leaning, labels, shares)
+    assert factors[1] == factors[2] > 3 * factors[0]
+    balanced = apply_balance(leaning, factors)
+    assert np.allclose(balanced.sum(1), 1)
+    before, after = ((p.argmax(1) == labels).mean() for p in (leaning, balanced))
+    assert after > before + 0.1
+    unbiased = fit_balance(fair, labels, np.full(3, 1 / 3))
+    assert np.allclose(unbiased, 1), "nothing to undo"
 
 
 def test_coverage_curve():

@@ -251,6 +251,21 @@ def test_two_recipes_stopped_and_taken_up_again(tmp_path):
     assert kept[: len(begun["history"])] == begun["history"], "started from scratch"
 
 
+def test_stops_in_time_and_goes_on(tmp_path):
+    """Stopped after some seconds, then not begun, then done."""
+    env = environment(tmp_path) | {"OMP_WAIT_POLICY": "PASSIVE"}
+    for minutes, codes in (("0.2", (0, 130)), ("0", (0, 130)), ("inf", (0,))):
+        typed = ("laptop", "--profile", "quick", "--minutes", minutes)
+        ended = subprocess.run(
+            command(tmp_path, *typed), env=env, capture_output=True, encoding="utf-8"
+        )
+        assert ended.returncode in codes and "Traceback" not in ended.stderr
+        if ended.returncode:  # a fast machine is done in time
+            last = ended.stderr.rstrip().splitlines()[-1]
+            assert last == "suite: stopped; the same command goes on from here"
+    assert Run.load(tmp_path / "records" / "laptop-seed0-quick").finished
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -52,7 +52,7 @@ def test_a_student_of_two_teachers(tmp_path):
 def test_wrong_teachers(tmp_path):
     parts = tiny(56), tiny(28, seed=1)
     with pytest.raises(FerError, match=r"no run there, and the recipe needs .*nobody"):
-        train(SMALL.with_(teacher="shipped, nobody"), *parts, tmp_path / "x")
+        train(SMALL.with_(teacher="fer2013-labels, nobody"), *parts, tmp_path / "x")
     train(SMALL, *parts, tmp_path / "seven")
     classes = "happy, sad"
     two = [tiny(28, seed, ("happy", "sad")) for seed in (0, 1)]

@@ -92,7 +92,7 @@ def test_the_stages_for_a_gpu_run_through(name, tmp_path):
     small = {"epochs": 2, "batch_size": 28, "input_size": 24, "early_size": 0}
     full = recipe(name, "full", **small)
     if full.teacher:
-        full = full.with_(teacher="shipped")
+        full = full.with_(teacher="fer2013-labels")
     run = train(full, tiny(56), tiny(28, seed=1), tmp_path)
     assert run.finished and len(run.history) == 2
 
@@ -340,9 +340,14 @@ def test_two_processes(tmp_path):
 
 def test_start_from_the_shipped_network_with_other_classes():
     two = [tiny(28, seed, ("happy", "sad")) for seed in (0, 1)]
-    chosen = SMALL.with_(model="wide-cnn-max", start="shipped", classes="happy, sad")
+    chosen = SMALL.with_(
+        model="wide-cnn-max", start="fer2013-labels", classes="happy, sad"
+    )
     trainer = Trainer(chosen, *two, Accelerator(cpu=True))
-    shipped, new = load_model().state_dict(), trainer.saved_model.state_dict()
+    shipped, new = (
+        load_model("fer2013-labels").state_dict(),
+        trainer.saved_model.state_dict(),
+    )
     same = {
         k
         for k, v in new.items()

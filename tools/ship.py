@@ -1,111 +1,166 @@
-"""Put a finished run into the package, with its card; keep its sisters on record.
+"""Put finished runs into the package as one of its networks, and write the card.
 
-Both files are written: ONNX to predict with, safetensors to train on.
+    FER_DATA=... FER_VOTES=... python tools/ship.py people runs/cpu/people-seed*
+    python tools/ship.py --card    # only write the card anew, from what is shipped
 
-    python tools/ship.py runs/cpu/taught-seed*
-    python tools/ship.py --card    # only write the card anew, from the records
-
-All are of one recipe. The one with the best PublicTest accuracy is shipped: PrivateTest
-has no say in it. The package averages six views of a face, so these scores go with the
-weights; the records hold those of two views too, which all runs have.
+Two files are written: ONNX to predict with, safetensors to train on. All runs are of
+one recipe. The one that PublicTest finds best is shipped, by the network's own
+yardstick: agreement with people, or FER2013's labels. There the temperature and the
+balance of classes are fitted, too. PrivateTest has no say in anything.
 """
 
 import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean, stdev
+from typing import Any, NamedTuple
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 
+from fer_utils.data import FER2013, load_fer2013, majority, vote_shares
 from fer_utils.errors import FerError
 from fer_utils.evaluation import (
     AXES,
+    apply_balance,
     apply_temperature,
     calibration_error,
+    fit_balance,
     fit_temperature,
+    people_scores,
+    score,
 )
 from fer_utils.export import export_onnx
 from fer_utils.files import write_atomic
 from fer_utils.labels import EMOTIONS
-from fer_utils.models import SHIPPED, load_model, save_model
-from fer_utils.photos.network import SHIPPED as ONNX
-from fer_utils.training import Run
+from fer_utils.models import load_model, save_model
+from fer_utils.shipped import SHIPPED, weights_path
+from fer_utils.training import Run, records
 from stress import RECORD as STRESS
 from suite import RECORDS, ROOT, keep
 
 CARD = ROOT / "MODEL_CARD.md"
 VIEWS = 6
 PARTS = ("val", "test")
-SCORES = {"accuracy", "macro_f1", "top2_accuracy", "log_loss", "calibration_error"}
 
 
-def ship(folders: list[Path]) -> None:
-    """Write weights, metadata, records and MODEL_CARD.md from finished, scored runs."""
+class Yardstick(NamedTuple):
+    """What counts as right: on which faces, bool [N], and which class, int64 [N]."""
+
+    faces: np.ndarray
+    classes: np.ndarray
+
+
+def yardstick(network: str, data: FER2013) -> Yardstick:
+    """Return a network's own yardstick; copies of training images do not count."""
+    if network == "fer2013-labels":
+        return Yardstick(data.clean, data.labels)
+    said, clear = majority(data)
+    return Yardstick(clear & data.clean, said)
+
+
+def ship(network: str, folders: list[Path]) -> None:
+    """Write weights, header, records and MODEL_CARD.md from finished, scored runs."""
+    if network not in SHIPPED or not folders:
+        raise FerError(f"name a network ({', '.join(SHIPPED)}) and folders of its runs")
     runs = [Run.load(folder) for folder in folders]
-    if not runs:
-        raise FerError("name the folders of the runs to choose from")
     for run in runs:
         for part in (part for part in PARTS if not run.scores(part, VIEWS)):
             command = f"fer evaluate {run.folder} --part {part} --views {VIEWS}"
             raise FerError(f"{run.folder}: not scored yet; `{command}`")
         if run.recipe.with_(seed=0) != runs[0].recipe.with_(seed=0):
             raise FerError(f"{run.folder}: of another recipe than {runs[0].folder}")
-    best = max(runs, key=lambda run: run.scores("val", VIEWS).accuracy)
-    temperature, calibrated = calibrate(best)
-    scores = {p: best.scores(p, VIEWS).model_dump(include=SCORES) for p in PARTS}
-    save_model(
-        best.model, SHIPPED, recipe=best.recipe.model_dump(), scores=scores,
-        views=VIEWS, temperature=temperature, data=best.record.data.model_dump(),
-        date=datetime.now(UTC).date().isoformat(),
-    )  # fmt: skip
-    export_onnx(load_model(), ONNX)
+    parts = runs[0].recipe.split(load_fer2013())
+    own = yardstick(network, parts.val)
+
+    def quality(run: Run) -> float:
+        return (answers(run, "val").argmax(1) == own.classes)[own.faces].mean()
+
+    best = max(runs, key=quality)
+    header = {
+        "recipe": best.recipe.model_dump(),
+        "views": VIEWS,
+        **fitted(network, best, parts),
+        "data": best.record.data.model_dump(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    save_model(best.model, weights_path(network, ".safetensors"), **header)
+    export_onnx(load_model(network), weights_path(network, ".onnx"))
     for run in runs:
         seed = "" if run is best else f"-seed{run.recipe.seed}"
         keep(run, RECORDS / f"{best.recipe.name}{seed}")
-    text = card(best, runs, temperature, calibrated)
-    write_atomic(CARD, text.encode())
-    print(f"shipped {best.folder}, temperature {temperature:.3f}")
+    write_atomic(CARD, current_card().encode())
+    print(f"shipped {best.folder}, temperature {header['temperature']:.3f}")
+
+
+def answers(run: Run, part: str) -> np.ndarray:
+    """Return a run's stored probabilities, the mean of six views."""
+    return run.predictions()[f"{part}_{VIEWS}_views_probabilities"].astype(float)
+
+
+def fitted(network: str, run: Run, parts) -> dict[str, Any]:
+    """Return balance and temperature, fitted on PublicTest, and scores with them."""
+    found: dict[str, Any] = {}
+    own, val = yardstick(network, parts.val), answers(run, "val")
+    factors = np.ones(len(EMOTIONS))
+    if network == "people":
+        shares = vote_shares(parts.train).mean(0)
+        factors = fit_balance(val[own.faces], own.classes[own.faces], shares).round(4)
+        found["balance"] = factors.tolist()
+    temperature = fit_temperature(
+        apply_balance(val, factors)[own.faces], own.classes[own.faces]
+    )
+    found["temperature"] = temperature = round(temperature, 4)
+    found["scores"] = {}
+    for part in PARTS:
+        data = getattr(parts, part)
+        raw = apply_balance(answers(run, part), factors)
+        scaled = apply_temperature(raw, temperature)
+        faces, classes = yardstick(network, data)
+        both = [calibration_error(p[faces], classes[faces]) for p in (raw, scaled)]
+        unused = {"confusion": True, "clean": {"confusion"}}
+        found["scores"][part] = score(scaled, data).model_dump(exclude=unused) | {
+            "people": people_scores(scaled, data).model_dump(),
+            "own_calibration": [round(error, 4) for error in both],
+        }
+    return found
 
 
 def current_card() -> str:
-    """Return the card of what is shipped, from the records of it and its sisters."""
-    name = load_model().metadata["recipe"]["name"]
-    runs = [
-        Run.load(path) for path in sorted(RECORDS.glob(f"{name}*")) if path.is_dir()
-    ]
-    runs = [run for run in runs if run.recipe.name == name]
-    best = next(run for run in runs if run.folder.name == name)
-    return card(best, runs, *calibrate(best))
-
-
-def card(best: Run, runs: list[Run], temperature: float, calibrated: float) -> str:
-    """Return the model card of the shipped weights, all of it from the records."""
+    """Return the card of what is shipped, from the headers of its files and records."""
+    kept = records()
+    networks = {}
+    for name in SHIPPED:
+        model = load_model(name)
+        recipe = model.metadata["recipe"]["name"]
+        sisters = [r for r in kept.values() if r.recipe.name == recipe]
+        networks[name] = {
+            "header": model.metadata,
+            "run": kept[recipe],
+            "seeds": len(sisters),
+            "seconds": kept[recipe].record.seconds,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "megabytes": weights_path(name, ".onnx").stat().st_size / 1e6,
+            "stress": stress(recipe),
+        }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     source = (ROOT / "tools" / "MODEL_CARD.md.j2").read_text("utf-8")
     return environment.from_string(source).render(
-        run=best, runs=runs, views=VIEWS, emotions=EMOTIONS,
-        temperature=temperature, calibrated=calibrated,
-        scores={part: best.scores(part, VIEWS) for part in PARTS},
-        spread={p: spread([run.scores(p, VIEWS) for run in runs]) for p in PARTS},
-        stress=stress(best.recipe.name), share=share,
-        parameters=sum(p.numel() for p in load_model().parameters()),
-        megabytes=SHIPPED.stat().st_size / 1e6,
-    )  # fmt: skip
+        networks=networks, views=VIEWS, emotions=EMOTIONS, share=share, units=units()
+    )
+
+
+def units() -> str:
+    return "; ".join(f"{axis.name}: {axis.unit}" for axis in AXES)
 
 
 def stress(name: str) -> dict | None:
-    """Return the lines of a network's stress card, if it is on record."""
+    """Return a network's stress card by yardstick, if it is on record."""
     if not STRESS.is_file():
         return None
     record = json.loads(STRESS.read_text("utf-8"))
     cards = record["cards"].get(name)
-    if not cards:
-        return None
-    units = "; ".join(f"{axis.name}: {axis.unit}" for axis in AXES)
-    labels, people = cards["labels"], cards.get("people", cards["labels"])
-    lines = [*zip(labels, people, strict=True)]
-    return {"faces": record["faces"], "lines": lines, "units": units}
+    return cards and cards | {"faces": record["faces"]}
 
 
 def share(line: dict) -> str:
@@ -114,35 +169,11 @@ def share(line: dict) -> str:
     return f"{mean:.1f} ({low:.0f} to {high:.0f})"
 
 
-def calibrate(run: Run) -> tuple[float, float]:
-    """Return the temperature, and PrivateTest's calibration error with it."""
-    stored = run.predictions()
-    val, test = (stored[f"{part}_{VIEWS}_views_probabilities"] for part in PARTS)
-    # Copies of training images would make the network look surer than it may be.
-    clean = stored["val_clean"]
-    temperature = round(fit_temperature(val[clean], stored["val_labels"][clean]), 4)
-    calibrated = apply_temperature(test, temperature)
-    return temperature, calibration_error(calibrated, stored["test_labels"])
-
-
-def spread(scores: list) -> dict[str, str]:
-    """Mean ± standard deviation over seeds, in per cent, full and clean."""
-    found = {
-        "accuracy": [100 * one.accuracy for one in scores],
-        "clean": [100 * one.clean.accuracy for one in scores],
-        "macro_f1": [100 * one.macro_f1 for one in scores],
-    }
-    return {
-        key: f"{fmean(v):.1f}" + (f" ± {stdev(v):.1f}" if len(v) > 1 else "")
-        for key, v in found.items()
-    }
-
-
 if __name__ == "__main__":
     try:
         if sys.argv[1:] == ["--card"]:
             write_atomic(CARD, current_card().encode())
         else:
-            ship([Path(folder) for folder in sys.argv[1:]])
+            ship(sys.argv[1] if sys.argv[1:] else "", [Path(p) for p in sys.argv[2:]])
     except FerError as error:
         sys.exit(f"ship: {error}")

@@ -1,9 +1,10 @@
 """The stress card of networks, kept on record (`python tools/stress.py [NETWORK ...]`).
 
     FER_DATA=... FER_VOTES=... python tools/stress.py
-    python tools/stress.py shipped runs/cpu/people-seed0
+    python tools/stress.py people runs/cpu/mine-seed0
 
-A network is `shipped`, an .onnx or .safetensors file, or a run's folder. The same 1,000
+A network is `people` or `fer2013-labels` (both, if none is named), an .onnx or
+.safetensors file, or a run's folder. Cards of other networks stay. The same 1,000
 faces of PublicTest are shown as they are and changed; what counts as right is FER2013's
 label, and, where votes are at hand, what more than half of ten people said.
 """
@@ -19,6 +20,7 @@ from fer_utils.errors import FerError
 from fer_utils.evaluation import AXES, Stress, mean_of_axes, stress_card
 from fer_utils.files import write_atomic
 from fer_utils.photos import Predictor
+from fer_utils.shipped import SHIPPED
 from suite import ROOT
 
 FACES, VIEWS = 1000, 2
@@ -56,13 +58,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("networks", nargs="*", default=["shipped"], metavar="NETWORK")
+    parser.add_argument("networks", nargs="*", default=SHIPPED, metavar="NETWORK")
+    networks = parser.parse_args().networks
     val = load_fer2013().split().val
     drawn = np.random.default_rng(0).permutation(len(val))[:FACES]
     faces = val.select(np.sort(drawn))
     record = {"faces": f"{len(faces):,} of PublicTest", "views": VIEWS, "cards": {}}
-    for name in parser.parse_args().networks:
-        predictor = Predictor.load(None if name == "shipped" else name)
+    if RECORD.is_file():
+        before = json.loads(RECORD.read_text("utf-8"))
+        record = before if before["faces"] == record["faces"] else record
+    for name in networks:
+        predictor = Predictor.load(name)
         cards = card(predictor, faces)
         record["cards"][predictor.model_name] = {
             yardstick: [each._asdict() for each in lines]

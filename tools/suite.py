@@ -1,17 +1,25 @@
 """Train every recipe on record again and draw the report from it (`make suite`).
 
-    python tools/suite.py [RECIPE ...] [--profile cpu|full]
+    python tools/suite.py [RECIPE ...] [--profile cpu|full] [--minutes M]
 
 What is finished is skipped, what was stopped goes on, what fails is named at the end.
+Where a machine can be had for minutes only, `--minutes` stops in time; the same command
+goes on from the last whole epoch. On a GPU, records first and then the references:
+
+    python tools/suite.py --profile full --minutes 9 record-resnet18 record-vgg sprint
+    python tools/suite.py --profile full --minutes 9 a-longer c-longer d-avg d-max f-128
 """
 
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from shutil import copy
 from typing import NamedTuple
@@ -113,15 +121,29 @@ def keep(run: Run, folder: Path) -> None:
         copy(run.folder / file, folder)
 
 
-def train_apart(job: Job, chosen: str, source: str | None) -> int:
-    """Return the exit code of `fer train`: its own process gives all memory back."""
+class OutOfTime(Exception):
+    """The minutes that were asked for are over."""
+
+
+def train_apart(job: Job, chosen: str, source: str | None, end: float) -> int:
+    """Return the exit code of `fer train`: its own process gives all memory back.
+
+    At `end`, in seconds of `time.monotonic`, it is stopped, and `OutOfTime` raised.
+    """
+    if end <= time.monotonic():
+        raise OutOfTime
     command = [sys.executable, "-m", "fer_utils", "train", job.recipe.name]
     command += ["--set", f"seed={job.recipe.seed}", "--folder", str(job.folder)]
     command += ["--data", source] if source else []
     env = os.environ | {"FER_PROFILE": chosen}
     process = subprocess.Popen(command, env=env)
     try:
-        return process.wait()
+        return process.wait(end - time.monotonic() if end < inf else None)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+        raise OutOfTime from None
     except KeyboardInterrupt:  # the terminal tells both: let it put its things in order
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=30)
@@ -149,7 +171,9 @@ def run_suite(jobs: list[Job], data: FER2013, train: Callable[[Job], int]) -> li
     return list(failed.values())
 
 
-def suite(names: list[str], chosen: str, source: str | None, records: Path) -> int:
+def suite(
+    names: list[str], chosen: str, source: str | None, records: Path, end: float = inf
+) -> int:
     """Train, keep, draw the report; return the exit code."""
     data = load_fer2013(source)
     if (chosen == "quick" or data.drawn) and records == RECORDS:
@@ -160,7 +184,7 @@ def suite(names: list[str], chosen: str, source: str | None, records: Path) -> i
     known = [job.before.seconds for job in jobs if job.before]
     print(f"{data}\nprofile {chosen}: {len(jobs)} trainings, records in {records}")
     print(f"{len(known)} of them are on record; they took {duration(sum(known))}")
-    failed = run_suite(jobs, data, lambda job: train_apart(job, chosen, source))
+    failed = run_suite(jobs, data, lambda job: train_apart(job, chosen, source, end))
     print(f"\n{len(jobs) - len(failed)} of {len(jobs)} records kept in {records}")
     draw = [sys.executable, "-m", "report.build"]
     if records == RECORDS and subprocess.call(draw, cwd=ROOT):
@@ -178,12 +202,14 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="RECIPE", help="these only")
     parser.add_argument("--profile", help="full or cpu; without it, by hardware")
     parser.add_argument("--data", help="as for `fer data`; without it FER_DATA")
+    parser.add_argument("--minutes", type=float, default=inf, help="then stop")
     parser.add_argument("--records", type=Path, default=RECORDS, help="where to keep")
     given = parser.parse_args()
     try:
         chosen = given.profile or profile()
-        return suite(given.names, chosen, given.data, given.records.resolve())
-    except KeyboardInterrupt:
+        end = time.monotonic() + 60 * given.minutes
+        return suite(given.names, chosen, given.data, given.records.resolve(), end)
+    except (KeyboardInterrupt, OutOfTime):
         print("\nsuite: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     except FerError as error:

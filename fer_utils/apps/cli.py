@@ -19,7 +19,7 @@ app = Typer(
 )
 SOURCES = "Folder, CSV, archive, 'kaggle' or 'sample'; else FER_DATA, Kaggle or sample."
 Data = Annotated[str | None, Option(help=SOURCES)]
-WEIGHTS = "An .onnx or .safetensors file, or a run's folder; else the shipped weights."
+WEIGHTS = "people, fer2013-labels, an .onnx or .safetensors file, or a run's folder."
 Weights = Annotated[str | None, Option(help=WEIGHTS)]
 
 

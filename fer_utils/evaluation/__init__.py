@@ -6,10 +6,12 @@ __getattr__, __all__ = lazy(
     __name__,
     {
         "calibration": (
+            "apply_balance",
             "apply_temperature",
             "calibration_curve",
             "calibration_error",
             "coverage_curve",
+            "fit_balance",
             "fit_temperature",
             "threshold_for",
         ),

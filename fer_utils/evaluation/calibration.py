@@ -102,3 +102,38 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     """Return softmax(log p / T), float [N,classes]; T < 1 sharpens, T > 1 softens."""
     powers = np.asarray(probabilities, float) ** (1 / temperature)
     return powers / powers.sum(1, keepdims=True)
+
+
+def check_balance(factors: object, classes: int) -> np.ndarray:
+    """Return a factor for each class, float [classes]; else `ValueError`."""
+    found = np.asarray(factors, float)
+    if found.shape != (classes,) or not (np.isfinite(found) & (found > 0)).all():
+        raise ValueError(f"balance {factors}: {classes} factors above 0 are needed")
+    return found
+
+
+def apply_balance(probabilities: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Return probabilities times a factor for each class, scaled to sum to one."""
+    weighted = np.asarray(probabilities, float) * factors
+    return weighted / weighted.sum(1, keepdims=True)
+
+
+def fit_balance(
+    probabilities: np.ndarray, labels: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Return factors [classes] that serve rare classes as well as frequent ones.
+
+    A network leans towards the classes that it saw often. Dividing by a power of their
+    `shares` [classes] in the training undoes that (logit adjustment, Menon et al.,
+    2021, arXiv:2007.07314). The power, 0 to 1, is the one with the best mean of
+    accuracy and balanced accuracy on these validation images.
+    """
+
+    def quality(power: float) -> float:
+        right = (probabilities * shares**-power).argmax(1) == labels
+        recalls = [right[labels == code].mean() for code in np.unique(labels)]
+        return right.mean() + np.mean(recalls)
+
+    power = max(np.linspace(0, 1, 21), key=quality)
+    factors = shares**-power
+    return factors / factors.mean()

@@ -7,7 +7,6 @@ need("torch", "a network of PyTorch", "course")
 from .backbones import IMAGENET, OFFLINE
 from .recognizer import (
     NETWORKS,
-    SHIPPED,
     Recognizer,
     freeze,
     load_model,

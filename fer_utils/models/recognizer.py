@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from ..errors import FerError, missing, reason
 from ..files import write_atomic
 from ..labels import EMOTIONS, parse_classes
+from ..shipped import weights_path
 from .backbones import IMAGENET, OFFLINE, PRETRAINED, TURNED
 from .networks import FROM_SCRATCH
 
 NETWORKS = FROM_SCRATCH | PRETRAINED
 FORMAT = 2  # of weights files; since 2 some networks keep their kernels turned
 MEAN, STD = 0.508, 0.255  # of FER2013's Training pixels, in 0..1
-SHIPPED = Path(__file__).parent / "weights" / "shipped.safetensors"
 
 
 class Recognizer(nn.Module):
@@ -140,11 +140,15 @@ def save_model(model: Recognizer, path: Path, **metadata) -> None:
     write_atomic(path, save(state, texts))
 
 
-def load_model(path: str | Path = SHIPPED) -> Recognizer:
-    """Rebuild a model from its file, ready to predict; `FerError` if it is damaged."""
+def load_model(weights: str | Path | None = None) -> Recognizer:
+    """Rebuild a network from its file, ready to predict.
+
+    `weights`: a .safetensors file, or one that comes with the package, "people" (the
+    usual one) or "fer2013-labels". `FerError` if it is missing or damaged.
+    """
     from safetensors import safe_open
 
-    path = Path(path)
+    path = weights_path(weights, ".safetensors")
     if not path.is_file():
         raise FerError(f"{path}: no such weights file; check the path")
     try:

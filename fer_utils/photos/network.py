@@ -9,19 +9,20 @@ from ..errors import FerError, reason
 from ..evaluation.tta import average_views, check_views
 from ..labels import parse_classes
 from ..runtime import Session
+from ..shipped import weights_path
 
-SHIPPED = Path(__file__).parents[1] / "models" / "weights" / "shipped.onnx"
 INPUT, OUTPUT = "faces", "probabilities"  # float32 [N,1,48,48] in 0..1, [N,classes]
 
 
 class OnnxNetwork:
     """A network from `fer_utils.export`; `FerError` if the file is another, or damaged.
 
-    `metadata`: what the file says of itself: classes, recipe, views, temperature.
+    `weights`: its path, or the name of one that comes with the package; None: the usual
+    one. `metadata`: what the file says of itself: classes, views, temperature, balance.
     """
 
-    def __init__(self, path: str | Path = SHIPPED):
-        path = Path(path)
+    def __init__(self, weights: str | Path | None = None):
+        path = weights_path(weights, ".onnx")
         try:
             model = path.read_bytes()
         except OSError as error:

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from ..errors import FerError, PhotoError, reason
-from ..evaluation.calibration import apply_temperature
+from ..evaluation.calibration import apply_balance, apply_temperature, check_balance
 from ..evaluation.tta import check_views
+from ..shipped import weights_path
 from .crop import SIZE, crop_faces, looks_cropped, whole_face
 from .detect import MIN_SIZE, SEARCH_SIZE, find_faces
 from .face import Face, Sighting, judge
@@ -32,6 +33,8 @@ class Predictor:
     it was loaded. `views` and `temperature` come with the weights: how many views of
     each face their scores were measured with, and what makes the confidence mean what
     it says, fitted on validation images (Guo et al., 2017, arXiv:1706.04599).
+    `balance`, a factor for each class, keeps rare expressions from being overlooked
+    (Menon et al., 2021, arXiv:2007.07314).
     """
 
     def __init__(self, network: Union[OnnxNetwork, "Recognizer"]):
@@ -46,6 +49,8 @@ class Predictor:
             self.temperature = float(header.get("temperature", 1.0))
             if not 0 < self.temperature < math.inf:
                 raise ValueError(f"temperature {self.temperature}")
+            count = len(self.classes)
+            self.balance = check_balance(header.get("balance", [1.0] * count), count)
         except (AttributeError, TypeError, ValueError) as error:
             why = f"the weights have a damaged header ({reason(error)})"
             raise FerError(f"{why}; use others") from None
@@ -57,14 +62,13 @@ class Predictor:
 
     @classmethod
     def load(cls, weights: str | Path | None = None) -> "Predictor":
-        """Load an `.onnx` or `.safetensors` file, or a run's folder; None: the shipped.
+        """Load an `.onnx` or `.safetensors` file, a run's folder, or a shipped network.
 
-        An ONNX file needs no PyTorch. Raises `FerError` if there is none, or it is
-        damaged.
+        "people", the usual one, answers what most people see in a face;
+        "fer2013-labels" what FER2013's labels say. An ONNX file needs no PyTorch.
+        Raises `FerError` if there is none, or it is damaged.
         """
-        if weights is None:
-            return cls(OnnxNetwork())
-        path = Path(weights)
+        path = weights_path(weights, ".onnx")
         if path.suffix.lower() == ".onnx":
             return cls(OnnxNetwork(path))
         from ..models import load_model
@@ -157,6 +161,7 @@ class Predictor:
         views = self.views if views is None else views
         check_views(views)
         found = self.network.probabilities(crops, views)
+        found = apply_balance(found, self.balance)
         return apply_temperature(found, self.temperature).astype(np.float32)
 
     def _face(self, box, chances: list[float], abstain_below: float) -> Face:

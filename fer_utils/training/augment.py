@@ -31,15 +31,7 @@ POLICIES = {
     "flip-rotate": Policy(flip=0.5, rotate=10),  # as reference A
     "flip-tilt": Policy(flip=0.2, rotate=5, shift=0.05),  # as C, but no perspective
     "invert-jitter": Policy(invert=0.2, contrast=0.4, brightness=0.4),  # as D
-    "photo": Policy(
-        flip=0.5,
-        rotate=20,
-        scale=0.2,
-        shift=0.12,
-        erase=0.3,
-        contrast=0.6,
-        brightness=0.5,
-    ),
+    "photo": Policy(0.5, 15, 0.15, 0.12, erase=0.2, contrast=0.4, brightness=0.4),
     "too-much": Policy(
         flip=0.5, rotate=60, scale=0.4, shift=0.3, erase=1, contrast=0.5
     ),

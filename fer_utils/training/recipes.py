@@ -55,7 +55,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     grad_clip: float = Field(0.0, ge=0, le=1e6)  # largest gradient norm, 0: no limit
     keep: Literal["best", "last"] = "best"  # which epoch: best by accuracy on `val`
     pretrained: bool = False  # start from ImageNet weights
-    start: str = ""  # "shipped", or an earlier run: see folders.find_run
+    start: str = ""  # a shipped network, or an earlier run: see folders.find_run
     unfreeze: int = Field(-1, ge=-1, le=100)  # last blocks that learn too; -1: all
     lr_body: float = Field(0.0, ge=0, le=100)  # 0: as `lr`, which is the head's
     lr_stem: float = Field(0.0, ge=0, le=100)  # 0: as the body's

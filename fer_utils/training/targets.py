@@ -8,6 +8,7 @@ from ..data import FER2013, vote_shares
 from ..errors import FerError
 from ..evaluation import predict_probabilities
 from ..models import Recognizer, load_model
+from ..shipped import SHIPPED
 from .folders import find_run
 from .recipes import Recipe
 from .runs import Run
@@ -54,9 +55,9 @@ def teacher_probabilities(
 
 
 def earlier_model(name: str, seed: int, data: FER2013) -> Recognizer:
-    """Return the network that `start` or `teacher` names: "shipped", or a run's."""
-    if name == "shipped":
-        return load_model()
+    """Return the network that `start` or `teacher` names: a shipped one, or a run's."""
+    if name in SHIPPED:
+        return load_model(name)
     folder = find_run(name, seed, data)
     if not folder.exists():
         raise FerError(

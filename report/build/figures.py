@@ -83,7 +83,7 @@ def transformed_images(facts: Facts) -> plots.Picture:
     return plots.transformed_images(rows)
 
 
-ABOUT = load_model().metadata
+ABOUT = load_model("fer2013-labels").metadata
 SHIPPED, VIEWS = ABOUT["recipe"]["name"], ABOUT["views"]
 AUGMENTED = {
     "augment-none": "none", "augment-a": "A's", "augment-ours": "ours",
@@ -179,7 +179,7 @@ def augmentation_throughput(facts: Facts) -> plots.Picture:
 
 def gradcam(data: FER2013) -> plots.Picture:
     """The surest right answer for each expression, of some validation images."""
-    model, val = load_model(), data.split().val
+    model, val = load_model("fer2013-labels"), data.split().val
     clean = np.random.default_rng(0).permutation(np.flatnonzero(val.clean))
     part = val.select(clean[:700])
     chances = evaluation.predict_probabilities(model, part.images, views=1)

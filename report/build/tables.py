@@ -8,13 +8,18 @@ import torch
 
 from fer_utils import formats
 from fer_utils.labels import EMOTIONS, parse_classes
-from fer_utils.models import Recognizer
+from fer_utils.models import Recognizer, load_model
+from fer_utils.shipped import SHIPPED
 from fer_utils.training import Recipe, Run, recipe
 
 from .facts import NOT_RUN, Facts, NotRun
 
 NBSP = "\N{NO-BREAK SPACE}"
 DASH = "–"
+YARDSTICKS = (
+    "laptop", "votes-laptop", "votes-laptop-photo", "wide-cnn-triangle", "taught",
+    "votes-wide", "votes-deep", "people",
+)  # fmt: skip
 TESTS = {"official": "PrivateTest", "course": "both test sets", "csv": "PrivateTest"}
 
 
@@ -259,11 +264,35 @@ def bench(facts: Facts) -> str:
     return table(("", "the usual way", "ours", "ratio"), rows, " rrr")
 
 
-def shipped(facts: Facts, name: str, views: int) -> str:
-    """The shipped network's scores, averaged over its own number of views."""
-    runs, parts = facts.seeds(name), {"PublicTest": "val", "PrivateTest": "test"}
-    rows = [[w, *scores(runs, f"{p}_{views}_views")] for w, p in parts.items()]
-    return table(("", "accuracy, full", "accuracy, clean", "macro-F1"), rows, " rrr")
+def yardsticks(facts: Facts) -> str:
+    """Agreement with people and with labels, PrivateTest, of recipes of both kinds."""
+    rows = []
+    for name in YARDSTICKS:
+        run = facts.find(name)
+        found = run and run.scores("test")
+        if found and found.people:
+            shares = (found.people.agreement, found.people.balanced, found.accuracy)
+            learned = {"fer": "labels", "fer+": "votes"}[run.recipe.labels]
+            learned += ", and its teachers" if run.recipe.teacher else ""
+            rows.append([f"`{name}`", learned, *map(percent, shares)])
+        else:
+            rows.append([f"`{name}`", *[NOT_RUN] * 4])
+    head = ("recipe", "learns", "agrees with people", "classes alike", "label")
+    return table(head, rows, "  rrr")
+
+
+def shipped() -> str:
+    """The scores of the networks that ship, as their files say them."""
+    rows = []
+    for name in SHIPPED:
+        said = load_model(name).metadata["scores"]["test"]
+        found = (
+            said["people"]["agreement"], said["people"]["balanced"],
+            said["accuracy"], said["clean"]["accuracy"],
+        )  # fmt: skip
+        rows.append([f"`{name}`", *(f"{100 * share:.1f}{NBSP}%" for share in found)])
+    head = ("", "agrees with people", "classes alike", "FER2013's label", "clean")
+    return table(head, rows, " rrrr")
 
 
 def reproduce(facts: Facts) -> str:

@@ -35,7 +35,7 @@ def render(facts: Facts, root: Path = ROOT) -> str:
 def readme(facts: Facts, text: str) -> str:
     """README.md with its generated tables brought up to date."""
     generated = {
-        "model": tables.shipped(facts, figures.SHIPPED, figures.VIEWS),
+        "model": tables.shipped(),
         "results": tables.results(facts, HEADLINES),
         "reference": tables.reference_table(facts),
         "bench": tables.bench(facts),
@@ -105,6 +105,13 @@ class Text:
     def sources(self) -> str:
         named = self.facts.references["source"]
         return "\n".join(f"{n}. {named[k]}" for n, k in enumerate(self.cited, 1))
+
+    def people(self, name: str, part: str = "test", key: str = "agreement") -> str:
+        """Agreement with FER+ votes, or another of `PeopleScores`."""
+        found = self.facts.run(name).scores(part)
+        if not found or not found.people:
+            raise NotRun(name)
+        return tables.percent(getattr(found.people, key))
 
     def score(self, name: str, part: str = "test", key: str = "accuracy", **kind):
         return tables.score(self.facts.run(name), part, key, **kind)

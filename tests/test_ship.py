@@ -1,0 +1,68 @@
+"""Shipping: which run, on which yardstick, and what goes into the files."""
+
+import numpy as np
+import pytest
+
+import ship
+from fer_utils.data import load_fer2013
+from fer_utils.errors import FerError
+from fer_utils.evaluation import apply_balance
+from fer_utils.models import load_model
+from fer_utils.shipped import SHIPPED
+from fer_utils.training import records
+
+
+def test_bad_arguments(tmp_path):
+    for network, folders in (("", []), ("people", []), ("peeple", [tmp_path])):
+        with pytest.raises(FerError, match="name a network"):
+            ship.ship(network, folders)
+    with pytest.raises(FerError, match="no run there"):
+        ship.ship("people", [tmp_path])
+
+
+def test_a_run_without_six_views_is_refused():
+    folder = records()["laptop"].folder
+    with pytest.raises(FerError, match=r"not scored yet; `fer evaluate .* --views 6"):
+        ship.ship("people", [folder])
+
+
+def test_fitted_on_publictest_alone(monkeypatch):
+    """Balance and temperature do not change with PrivateTest's answers."""
+    parts = load_fer2013("sample").split()
+    said = ship.Yardstick(np.ones(len(parts.val), bool), parts.val.labels)
+    everyone = np.ones(len(parts.test), bool)
+    monkeypatch.setattr(
+        ship,
+        "yardstick",
+        lambda network, data: (
+            said
+            if len(data) == len(parts.val) and data is parts.val
+            else ship.Yardstick(everyone, data.labels)
+        ),
+    )
+    monkeypatch.setattr(ship, "vote_shares", lambda data: np.eye(7)[data.labels])
+    people = type("People", (), {"model_dump": lambda self: {}})
+    monkeypatch.setattr(ship, "people_scores", lambda p, data: people())
+    rng = np.random.default_rng(0)
+    chances = {p: rng.dirichlet([1] * 7, len(getattr(parts, p))) for p in ship.PARTS}
+    monkeypatch.setattr(ship, "answers", lambda run, part: chances[part])
+    first = ship.fitted("people", None, parts)
+    chances["test"] = rng.dirichlet([1] * 7, len(parts.test))
+    second = ship.fitted("people", None, parts)
+    for key in ("balance", "temperature"):
+        assert first[key] == second[key]
+    assert first["scores"]["val"] == second["scores"]["val"]
+    assert first["scores"]["test"] != second["scores"]["test"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_scores_are_those_of_the_record(name):
+    """What a file says of itself, computed again from the stored answers."""
+    header = load_model(name).metadata
+    run = records()[header["recipe"]["name"]]
+    factors = np.array(header.get("balance", [1.0] * 7))
+    for part in ship.PARTS:
+        stored = run.predictions()
+        answers = apply_balance(ship.answers(run, part), factors)
+        right = (answers.argmax(1) == stored[f"{part}_6_views_labels"]).mean()
+        assert header["scores"][part]["accuracy"] == pytest.approx(right, abs=1e-4)
