@@ -259,3 +259,15 @@ def test_notebook_8_quotes_the_peers_of_the_report():
     keys = ("value", "chosen", "views", "networks", "extra")
     held = [tuple(peer[key] for key in keys) for peer in peers["peer"]]
     assert sorted(ast.literal_eval(table).values()) == sorted(held)
+
+
+def test_who_chose_is_shown_by_a_line_of_code():
+    """For a record of one paper alone, the paper says it; the others published code."""
+    peers = tomllib.loads((ROOT / "report" / "references.toml").read_text("utf-8"))
+    book = (ROOT / "notebooks" / "08_state_of_the_art.ipynb").read_text("utf-8")
+    shown = [peer for peer in peers["peer"] if "evidence" in peer]
+    assert all(p in shown for p in peers["peer"] if p["chosen"] == "PrivateTest")
+    for peer in shown:
+        address = r"https://github\.com/[^/]+/[^/]+/blob/[0-9a-f]{40}/.+"
+        assert re.fullmatch(address, peer["evidence"]), peer["what"]
+        assert json.dumps(peer["line"])[1:-1] in book, "the notebook quotes it"

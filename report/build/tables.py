@@ -167,7 +167,10 @@ def peers(facts: Facts, cite: Callable[[str], str]) -> str:
     rows = []
     for peer in facts.references["peer"]:
         what = f"{peer['what']} {cite(peer['cite'])}"
-        rows.append([what, published(peer["value"]), peer["chosen"], peer["extra"]])
+        chosen = peer["chosen"]
+        if "evidence" in peer:
+            chosen = f"[{chosen}]({peer['evidence']})"
+        rows.append([what, published(peer["value"]), chosen, peer["extra"]])
     runs = [run for run in facts.runs if {"val", "test"} <= run.record.scores.keys()]
     same = ("official", "all")
     runs = [r for r in runs if (r.recipe.protocol, r.recipe.classes) == same]
