@@ -126,13 +126,36 @@ def evaluate(
     """Score a run and keep the scores in its record."""
     from ..data import load_fer2013
     from ..training import Run
+    from .score_file import per_class
 
     scores = Run.load(folder).evaluate(load_fer2013(data), part, views)
-    print(f"{part:5} {scores}")
-    print(f"\n{'':14}precision  recall      f1  images")
-    for name, row in scores.per_class.items():
-        shares = f"{row['precision']:9.3f}{row['recall']:8.3f}{row['f1']:8.3f}"
-        print(f"{name:14}{shares}{row['support']:8,}")
+    print(f"{part:5} {scores}\n")
+    print("\n".join(per_class(scores)))
+
+
+@app.command("score")
+def score_predictions(
+    predictions: Annotated[
+        Path, Argument(metavar="CSV", help="A row an image; see below.")
+    ],
+    data: Data = None,
+    part: Annotated[
+        str, Option(help="test (PrivateTest) or val (PublicTest).")
+    ] = "test",
+) -> None:
+    """Score anybody's predictions: full, clean, 95 % intervals, agreement with people.
+
+    Seven columns named after the expressions hold probabilities, or one column
+    `prediction` the answer. The rows are in FER2013's order, or have the images' file
+    names in a column `name`. FER_VOTES names the FER+ votes.
+    """
+    from ..data import load_fer2013
+    from ..lazy import need
+
+    need("torch pandas sklearn", "scoring predictions", "course")
+    from .score_file import score_file
+
+    print(score_file(predictions, load_fer2013(data), part))
 
 
 @app.command()
