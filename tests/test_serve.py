@@ -1,6 +1,7 @@
 """The web service over a real socket: good photos, every kind of bad input, limits."""
 
 import io
+import json
 import re
 import socket
 import struct
@@ -10,6 +11,7 @@ import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from tempfile import SpooledTemporaryFile
 from types import SimpleNamespace
 
@@ -422,3 +424,95 @@ def test_the_options_are_described(client):
     fields = form["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert fields["required"] == ["file"]
     assert {"views", "assume_cropped", "min_size"} < fields["properties"].keys()
+
+
+# --- what the operator sees ---
+
+
+def test_each_answer_has_the_notice_and_an_id(client, portrait):
+    response = upload(client, portrait)
+    assert "prohibited" in response.json()["notice"]
+    one, two = (client.get("/healthz").headers["x-request-id"] for _ in "ab")
+    assert one != two and re.fullmatch("[0-9a-f]{32}", one)
+    mine = client.get("/healthz", headers={"X-Request-ID": "run-7.a_b"})
+    assert mine.headers["x-request-id"] == "run-7.a_b"
+    for hostile in ("a" * 65, "a b", '{"x":1}', ""):
+        answer = client.get("/healthz", headers={"X-Request-ID": hostile})
+        assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_metrics_count_routes_and_not_paths(client, portrait):
+    def figures():
+        text = client.get("/metrics").text
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        return {
+            name: float(value) for name, _, value in (s.rpartition(" ") for s in lines)
+        }
+
+    before = figures()
+    upload(client, portrait)
+    upload(client, b"no photo")
+    for path in ("/a-secret", "/web/app.js", "/predict?token=secret"):
+        client.get(path)
+    after = figures()
+    grown = {k: v - before.get(k, 0) for k, v in after.items()}
+    assert grown['fer_requests_total{route="/predict",status="200"}'] == 1
+    assert grown['fer_requests_total{route="/predict",status="415"}'] == 1
+    assert grown["fer_faces_total"] == 1
+    assert grown['fer_request_seconds_count{route="/predict"}'] >= 2
+    assert not [name for name in after if "secret" in name]
+
+
+def test_the_log_has_a_line_a_request_and_nothing_private(client, portrait, caplog):
+    mine = {"X-Request-ID": "mine"}
+    with caplog.at_level("INFO", logger="fer_utils.service"):
+        files = {"file": ("jane.jpg", portrait)}
+        client.post("/predict?me=jane", files=files, headers=mine)
+        client.get("/photos/of/jane", headers=mine)
+        deadline = time.monotonic() + 30
+        while caplog.text.count('"id": "mine"') < 2:  # written after the answer
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    lines = [json.loads(record.message) for record in caplog.records]
+    lines = [line for line in lines if line["id"] == "mine"]
+    assert [line["status"] for line in lines] == [200, 404]
+    assert [line["route"] for line in lines] == ["/predict", "other"]
+    assert lines[0].keys() == {
+        "time",
+        "id",
+        "method",
+        "route",
+        "status",
+        "milliseconds",
+    }
+    assert "jane" not in caplog.text and "127.0.0.1" not in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM is handled there")
+def test_sigterm_lets_requests_end(portrait):
+    """Every photo that was being read when the service is told to stop is answered."""
+    code = "from fer_utils.apps.service import serve; serve(port=0, log=True)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+    )  # fmt: skip
+    host, port = re.search(r"http://(\S+):(\d+)", process.stdout.readline()).groups()
+    body = PART + portrait + b"\r\n--cut--\r\n"
+    half = len(body) // 2
+    head = HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection((host, int(port)), 60))
+            for _ in range(6)
+        ]
+        for client in clients:
+            client.sendall(head + body[:half])
+        time.sleep(0.5)  # all six are being read
+        process.terminate()
+        time.sleep(0.2)
+        for client in clients:
+            client.sendall(body[half:])
+        answers = [client.recv(12) for client in clients]
+    said = process.communicate(timeout=60)[1]
+    assert answers == [b"HTTP/1.1 200"] * 6 and "Traceback" not in said, said
+    assert said.count('"route": "/predict", "status": 200') == 6

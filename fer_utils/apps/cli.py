@@ -241,13 +241,16 @@ def serve(
         bool, Option("--allow-urls", help="Also read photos by their address.")
     ] = False,
     weights: Weights = None,
+    log: Annotated[
+        bool, Option("--log", help="A line of JSON a request, without the photo.")
+    ] = False,
 ) -> None:
     """Serve the web page and the REST API; needs the extra 'serve'."""
     try:
         from .service import serve
     except ImportError as error:
         raise missing("'fer serve'", "serve", error) from None
-    serve(host, port, allow_urls, weights)
+    serve(host, port, allow_urls, weights, log)
 
 
 def main() -> None:

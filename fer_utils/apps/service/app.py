@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import ClientDisconnect
 
 from ...errors import FerError, PhotoError, reason
@@ -24,6 +25,7 @@ from ...labels import class_colour
 from ...photos import ACCEPTED, PORTRAIT, Predictor
 from ...photos.download import download
 from .middleware import MAX_BODY, Guard, check_free, read_form
+from .observe import Figures, Observe, log_to_stderr
 from .schemas import (
     ABSTAIN_BELOW,
     FORM_BODY,
@@ -52,7 +54,9 @@ def create_app(
         title="Facial expressions",
         description=(WEB / "api.md").read_text("utf-8"),
     )
+    figures = Figures()
     app.add_middleware(Guard)
+    app.add_middleware(Observe, figures=figures)
     app.mount("/web", StaticFiles(directory=WEB))
     pool = ThreadPoolExecutor(slots, thread_name_prefix="predict")
     fetchers = ThreadPoolExecutor(2, thread_name_prefix="fetch")
@@ -70,6 +74,7 @@ def create_app(
         check_free(places)
         async with places:
             faces, seconds = await loop().run_in_executor(pool, timed)
+        figures.faces.inc(len(faces))
         return as_answer(faces, predictor.model_name, seconds)
 
     @app.post(
@@ -112,6 +117,12 @@ def create_app(
     async def health() -> dict[str, str]:
         """Say that the service runs, and with which model."""
         return {"status": "ok", "model": predictor.model_name}
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        """Return counts and times for Prometheus."""
+        found = generate_latest(figures.registry)
+        return Response(found, media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
@@ -175,8 +186,12 @@ def serve(
     port: int = 8000,
     allow_urls: bool = False,
     weights: str | None = None,
+    log: bool = False,
 ) -> None:
-    """Load the model and serve until interrupted; `FerError` if the port is taken."""
+    """Load the model and serve until interrupted; `FerError` if the port is taken.
+
+    `log`: write a line of JSON a request to standard error, without who asked or what.
+    """
     try:
         listener = listen(host, port)
     except (OSError, OverflowError, UnicodeError) as error:
@@ -184,6 +199,8 @@ def serve(
         raise FerError(f"{why}; try another --host or --port") from None
     with listener:
         predictor = Predictor.load(weights)
+        if log:
+            log_to_stderr()
         host, port = listener.getsockname()[:2]
         if host not in ("127.0.0.1", "::1"):
             print("Other machines can reach this server, and there is no login.")

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ...errors import first_problem
 from ...evaluation.tta import check_views
-from ...labels import EMOTIONS
+from ...labels import EMOTIONS, NOTICE
 from ...photos import Face
 from ...photos.detect import MIN_SIZE, SEARCH_SIZE
 
@@ -42,6 +42,7 @@ class Answer(BaseModel):
     model: str = Field(examples=["taught"])
     milliseconds: float = Field(examples=[31.5])
     message: str | None = Field(examples=[None])
+    notice: str = Field(NOTICE, examples=[NOTICE])
 
 
 class Problem(BaseModel):
