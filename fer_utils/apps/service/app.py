@@ -24,24 +24,22 @@ from ...errors import FerError, PhotoError, reason
 from ...labels import class_colour
 from ...photos import ACCEPTED, PORTRAIT, Predictor
 from ...photos.download import download
+from ..answer import ABSTAIN_BELOW, STATUS, as_answer
 from .middleware import MAX_BODY, Guard, check_free, read_form
 from .observe import Figures, Observe, log_to_stderr
 from .schemas import (
-    ABSTAIN_BELOW,
     FORM_BODY,
     RESPONSES,
     Address,
     Answer,
     Options,
     Problem,
-    as_answer,
     problem_of,
     read_options,
 )
 
 MAX_UPLOADS = 32  # bodies held at once: at most 32 * MAX_BODY bytes
 WEB = Path(__file__).parents[1] / "web"
-STATUS = {"unsupported": 415, "too_large": 413, "too_small": 422}  # others: 400
 
 
 def create_app(
@@ -75,7 +73,7 @@ def create_app(
         async with places:
             faces, seconds = await loop().run_in_executor(pool, timed)
         figures.faces.inc(len(faces))
-        return as_answer(faces, predictor.model_name, seconds)
+        return Answer(**as_answer(faces, predictor.model_name, seconds))
 
     @app.post(
         "/predict",

@@ -1,6 +1,5 @@
 """What the web service accepts and returns, as `/docs` shows it."""
 
-from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -8,24 +7,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ...errors import first_problem
 from ...evaluation.tta import check_views
 from ...labels import EMOTIONS, NOTICE
-from ...photos import Face
 from ...photos.detect import MIN_SIZE, SEARCH_SIZE
+from ..answer import ABSTAIN_BELOW
 
-ABSTAIN_BELOW = 0.4  # calibrated: less confident answers are wrong more often than not
-
-Share = Annotated[float, AfterValidator(partial(round, ndigits=4))]
 ALL_CLASSES = dict.fromkeys(EMOTIONS, 0.01) | {"happy": 0.94}
 
 
 class FaceAnswer(BaseModel):
     """One face; `box` is left, top, right, bottom in pixels of the upright photo."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     box: tuple[int, int, int, int] = Field(examples=[(180, 70, 270, 190)])
     emotion: str = Field(description="or `unsure`", examples=["happy"])
-    confidence: Share = Field(examples=[0.94])
-    probabilities: dict[str, Share] = Field(
+    confidence: float = Field(examples=[0.94])
+    probabilities: dict[str, float] = Field(
         description="all classes; they sum to 1", examples=[ALL_CLASSES]
     )
 
@@ -37,12 +31,12 @@ class Answer(BaseModel):
     """
 
     predicted_class: str | None = Field(examples=["happy"])
-    confidence: Share | None = Field(examples=[0.94])
+    confidence: float | None = Field(examples=[0.94])
     faces: list[FaceAnswer]
     model: str = Field(examples=["taught"])
     milliseconds: float = Field(examples=[31.5])
     message: str | None = Field(examples=[None])
-    notice: str = Field(NOTICE, examples=[NOTICE])
+    notice: str = Field(examples=[NOTICE])
 
 
 class Problem(BaseModel):
@@ -110,21 +104,3 @@ FILE = {"file": {"type": "string", "format": "binary"}}
 FIELDS = FILE | Options.model_json_schema()["properties"]
 FORM = {"type": "object", "required": ["file"], "properties": FIELDS}
 FORM_BODY = {"content": {"multipart/form-data": {"schema": FORM}}, "required": True}
-
-
-NO_FACE = (
-    "No face was found in this photo. If it shows one, try a sharper or larger photo, "
-    "or a smaller min_size; for a photo that is nothing but a face, assume_cropped."
-)
-
-
-def as_answer(faces: list[Face], model: str, seconds: float) -> Answer:
-    """Put faces, largest first, into the form that `/predict` returns."""
-    return Answer(
-        predicted_class=faces[0].emotion if faces else None,
-        confidence=faces[0].confidence if faces else None,
-        faces=faces,
-        model=model,
-        milliseconds=round(seconds * 1000, 1),
-        message=None if faces else NO_FACE,
-    )
