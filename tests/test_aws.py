@@ -184,7 +184,9 @@ def test_our_own_faults_show_no_trace(monkeypatch, caplog):
 
 def test_it_needs_nothing_heavy():
     code = "import sys; import fer_utils.apps.aws; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8"
+    )
     heavy = {"torch", "pandas", "fastapi", "pydantic", "cv2", "scipy", "matplotlib"}
     assert not heavy & {*done.stdout.split()}, done.stderr
 
