@@ -57,7 +57,7 @@ def test_the_astronaut_is_happy(predictor):
     assert tuple(face.probabilities) == EMOTIONS
     assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert face.confidence == face.probabilities["happy"]
-    assert predictor.model_name == "taught"
+    assert predictor.model_name == "people"
     json.dumps([face.box, face.probabilities])  # plain Python numbers
 
 

@@ -28,6 +28,7 @@ COLAB = "https://colab.research.google.com"
 # What tells that an extra is there: a module that it alone brings.
 EXTRAS = {"course": "torch", "backbones": "efficientnet_lite_pytorch"}
 EXTRAS |= {"demo": "anywidget", "video": "av"}
+EXTRAS |= {"export": "onnxscript", "serve": "prometheus_client"}
 SETUP = """\
 from importlib.util import find_spec
 

@@ -33,7 +33,7 @@ class Answer(BaseModel):
     predicted_class: str | None = Field(examples=["happy"])
     confidence: float | None = Field(examples=[0.94])
     faces: list[FaceAnswer]
-    model: str = Field(examples=["taught"])
+    model: str = Field(examples=["people"])
     milliseconds: float = Field(examples=[31.5])
     message: str | None = Field(examples=[None])
     notice: str = Field(examples=[NOTICE])
