@@ -19,7 +19,7 @@ ifneq ($(wildcard $(FER_VOTES)),)
 export FER_VOTES := $(abspath $(FER_VOTES))
 endif
 
-.PHONY: help course test lab sync notebooks report colab suite bench clean
+.PHONY: help course test lab sync notebooks report colab suite bench site clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ suite: $(READY)  ## train every recipe on record again (hours); resumes
 
 bench: $(READY)  ## measure speed beside the usual way: one table, kept on record
 	@$(PY) bench/compare.py
+
+site: $(READY)  ## build the page that needs no server; it goes to build/site/try/
+	@$(PY) tools/try_page.py
 
 clean:  ## remove what was built; keeps data/ and runs/
 	rm -rf build $(VENV)

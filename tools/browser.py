@@ -1,6 +1,8 @@
-"""For tests and screenshots: the web service in a thread, and Chromium to open it."""
+"""For tests and screenshots: a page served from a thread, and Chromium to open it."""
 
 import contextlib
+import functools
+import http.server
 import shutil
 import threading
 import time
@@ -63,4 +65,25 @@ def running(app) -> Iterator[str]:
             yield "http://{}:{}".format(*listener.getsockname())
         finally:
             runner.should_exit = True
+            thread.join()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """What any static host does, without a line for each request."""
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder from a thread on a free loopback port; yield its address."""
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
             thread.join()

@@ -1,0 +1,110 @@
+// From a photo's pixels to its faces and their expressions, with no server: the steps of
+// fer_utils/photos/predictor.py, its networks run by ONNX Runtime's WebAssembly.
+
+import { Cascade } from "./cascade.js";
+import { cropFace, looksCropped, seen, wholeFace } from "./crop.js";
+import { findFaces } from "./detect.js";
+import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
+
+const RUNTIME = "runtime/ort-wasm-simd-threaded.wasm";
+const here = (name) => new URL(name, import.meta.url).href;
+
+// One thread: more would need headers that a plain static host does not send.
+ort.env.wasm.numThreads = 1;
+ort.env.logLevel = "error";
+
+/**
+ * A face as the page draws it.
+ * @typedef {object} Face
+ * @property {number[]} box left, top, right, bottom, in pixels of the photo
+ * @property {Object<string, number>} probabilities of all classes; sum 1
+ * @property {number} confidence the highest of them
+ */
+
+/** Fetch a file of this page; an Error names the one that is not there. */
+async function load(name, how) {
+  const response = await fetch(here(name)).catch(() => null);
+  if (response?.ok) return response[how]();
+  throw new Error(
+    `A part of this page could not be loaded (${name}); reload it, or tell whoever runs it.`,
+  );
+}
+
+async function open(name) {
+  const model = await load(name, "arrayBuffer");
+  try {
+    return await ort.InferenceSession.create(model);
+  } catch (error) {
+    throw new Error(`${name} cannot be used in this browser (${error.message}).`);
+  }
+}
+
+/** Return a function from bytes and their shape to a network's outputs, in order. */
+function runner(session, type, input) {
+  return async (data, shape) => {
+    const outputs = await session.run({ [input]: new ort.Tensor(type, data, shape) });
+    return session.outputNames.map((name) => outputs[name]);
+  };
+}
+
+export class Recogniser {
+  /** Load all networks; an Error says in one sentence what is missing. */
+  static async load() {
+    const settings = await load("models.json", "json");
+    // Fetched here and not by the runtime, whose own words would help nobody.
+    ort.env.wasm.wasmBinary ??= await load(RUNTIME, "arrayBuffer");
+    const { networks } = settings;
+    const [face, ...cascade] = await Promise.all(
+      [networks.face, networks.p, networks.r, networks.o].map(open),
+    );
+    return new Recogniser(settings, face, cascade);
+  }
+
+  constructor(settings, face, cascade) {
+    const [p, r, o] = cascade.map((session) => runner(session, "uint8", "pixels"));
+    this.settings = settings;
+    this.cascade = new Cascade({ p, r, o }, settings.cascade);
+    this.network = runner(face, "float32", settings.input);
+  }
+
+  /**
+   * Return the faces of a photo, largest first.
+   * @param {import("./pixels.js").Pixels} photo
+   * @param {boolean} quick search once only, as for a camera's frames
+   * @returns {Promise<Face[]>}
+   */
+  async recognise(photo, quick = false) {
+    const { crop, detect } = this.settings;
+    if (looksCropped(photo, crop)) {
+      const whole = [0, 0, photo.width, photo.height];
+      return [await this.judge(wholeFace(photo, crop), whole)];
+    }
+    const faces = [];
+    for (const found of await findFaces(this.cascade, photo, detect, quick)) {
+      faces.push(await this.judge(cropFace(photo, found, crop), found.box));
+    }
+    return faces;
+  }
+
+  /** @returns {Promise<Face>} what is said of a face, grey and 48×48 */
+  async judge(face, box) {
+    const { classes, balance, temperature, views, cut } = this.settings;
+    const pixels = seen(face, views, cut);
+    const [answer] = await this.network(pixels, [views, 1, face.height, face.width]);
+    const means = classes.map((_, code) => {
+      let sum = 0;
+      for (let i = code; i < answer.data.length; i += classes.length) sum += answer.data[i];
+      return sum / views;
+    });
+    const balanced = shares(means.map((share, code) => share * balance[code]));
+    const chances = shares(balanced.map((share) => share ** (1 / temperature)));
+    const probabilities = Object.fromEntries(classes.map((name, i) => [name, chances[i]]));
+    return { box, probabilities, confidence: Math.max(...chances) };
+  }
+}
+
+/** Scale numbers so that they sum to one. */
+function shares(values) {
+  const total = values.reduce((sum, value) => sum + value, 0);
+  return values.map((value) => value / total);
+}
