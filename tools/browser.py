@@ -80,6 +80,7 @@ def serving(folder: Path) -> Iterator[str]:
     """Serve a folder from a thread on a free loopback port; yield its address."""
     handler = functools.partial(Quiet, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.handle_error = lambda *_: None  # a page that left before its file came
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

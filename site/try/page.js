@@ -3,6 +3,8 @@
 import { checked, pixelsOf, read } from "./photo.js";
 import { drawSmaller, NOTHING, open, say } from "./stage.js";
 
+const MISSING =
+  "A part of this page could not be loaded; reload it, or tell whoever runs it.";
 const FRAME = 640; // px; the longest side of a camera frame
 const canvas = document.createElement("canvas");
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
@@ -15,8 +17,9 @@ worker.onmessage = ({ data: { id, faces, error } }) => {
   if (error) reject(new Error(error));
   else resolve(faces);
 };
-worker.onerror = () => {
-  const error = new Error("This browser cannot run the page; a newer one can.");
+worker.onerror = ({ message }) => {
+  // What went wrong inside has a message; a script that is not there has none.
+  const error = new Error(message ? "This browser is too old for this page." : MISSING);
   for (const { reject } of waiting.values()) reject(error);
   waiting.clear();
 };
