@@ -12,16 +12,19 @@ import { expand, mirror, rotate } from "./warp.js";
  * @param {import("./cascade.js").Cascade} cascade
  * @param {Pixels} photo
  * @param {object} numbers those of detect.py, from models.json
- * @param {boolean} quick give up when the first search sees no face
+ * @param {() => Promise<boolean>} goOn asked before each further search, which takes
+ *   longer than the first: whether the answer is still wanted
  * @returns {Promise<Detection[]>}
  */
-export async function findFaces(cascade, photo, numbers, quick = false) {
+export async function findFaces(cascade, photo, numbers, goOn) {
   for await (const found of searches(cascade, photo, numbers)) {
     const faces = found
       .filter(({ score }) => score >= numbers.min_confidence)
       .map((face) => ({ ...face, box: inside(face.box, photo) }))
       .filter(({ box }) => box[2] > box[0] && box[3] > box[1]);
-    if (faces.length || quick) return faces.sort((a, b) => area(b.box) - area(a.box));
+    if (faces.length || !(await goOn())) {
+      return faces.sort((a, b) => area(b.box) - area(a.box));
+    }
   }
   return [];
 }

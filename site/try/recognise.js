@@ -70,25 +70,28 @@ export class Recogniser {
   /**
    * Return the faces of a photo, largest first.
    * @param {import("./pixels.js").Pixels} photo
-   * @param {boolean} quick search once only, as for a camera's frames
+   * @param {object} how `quick`: for a camera, whose next frame makes up for what this
+   *   one misses: one search, and at most two views of each face; `goOn`: see `findFaces`
    * @returns {Promise<Face[]>}
    */
-  async recognise(photo, quick = false) {
+  async recognise(photo, { quick = false, goOn = async () => true } = {}) {
     const { crop, detect } = this.settings;
+    const views = quick ? Math.min(2, this.settings.views) : this.settings.views;
+    const further = quick ? async () => false : goOn;
     if (looksCropped(photo, crop)) {
       const whole = [0, 0, photo.width, photo.height];
-      return [await this.judge(wholeFace(photo, crop), whole)];
+      return [await this.judge(wholeFace(photo, crop), whole, views)];
     }
     const faces = [];
-    for (const found of await findFaces(this.cascade, photo, detect, quick)) {
-      faces.push(await this.judge(cropFace(photo, found, crop), found.box));
+    for (const found of await findFaces(this.cascade, photo, detect, further)) {
+      faces.push(await this.judge(cropFace(photo, found, crop), found.box, views));
     }
     return faces;
   }
 
   /** @returns {Promise<Face>} what is said of a face, grey and 48×48 */
-  async judge(face, box) {
-    const { classes, balance, temperature, views, cut } = this.settings;
+  async judge(face, box, views) {
+    const { classes, balance, temperature, cut } = this.settings;
     const pixels = seen(face, views, cut);
     const [answer] = await this.network(pixels, [views, 1, face.height, face.width]);
     const means = classes.map((_, code) => {

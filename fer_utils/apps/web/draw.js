@@ -100,7 +100,7 @@ export class Picture {
       box.style.width = `${(100 * (right - left)) / width}%`;
       box.style.height = `${(100 * (bottom - top)) / height}%`;
       box.classList.toggle("low", top < 0.1 * height);
-      box.classList.toggle("right", start > 0.7 * width);
+      box.classList.toggle("right", start > 0.6 * width);
       this.dress(box, face, index);
       const [name] = fit(box, "span", "", 1);
       name.textContent = `${face.emotion} ${percent(face.confidence)}`;
