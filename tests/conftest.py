@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from fer_utils.apps import cli
+from fer_utils.errors import FerError
 from fer_utils.photos import PORTRAIT
 
 
@@ -19,6 +20,26 @@ def fer(monkeypatch, capsys):
         return ended.value.code or 0, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the page without a server; built for each test file."""
+    import try_page
+
+    try:
+        return try_page.build(tmp_path_factory.mktemp("site") / "try")
+    except FerError as error:
+        pytest.skip(f"the page cannot be built: {error}")
+
+
+@pytest.fixture(scope="module")
+def site_url(site):
+    """The address at which that page is served."""
+    from browser import serving
+
+    with serving(site) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -141,13 +141,14 @@ def _fetch(folder: Path) -> Path:
             "installed; install Node.js (Debian: apt install npm), or copy "
             "build/cache/ from where the page was built before"
         )
-    command = [npm, "pack", PACKAGE, "--silent"]
+    command = [npm, "pack", PACKAGE, "--loglevel=error", "--fetch-retries=1"]
     done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
     found = next(folder.glob("*.tgz"), None)
     if done.returncode or not found:
-        why = (done.stderr or done.stdout).strip().splitlines()
+        lines = done.stderr.replace("npm error ", "").strip().splitlines()
+        lines = [line for line in lines if "reason" in line] or lines or ["no reason"]
         raise FerError(
-            f"npm could not fetch {PACKAGE} ({why[0] if why else 'no reason given'}); "
+            f"npm could not fetch {PACKAGE} ({lines[0]}); "
             "is there a network? It is needed once, then build/cache/ has it"
         )
     digest = base64.b64encode(hashlib.sha512(found.read_bytes()).digest()).decode()

@@ -7,7 +7,8 @@ function fail(text) {
 
 addEventListener(
   "error",
-  ({ target }) => {
+  ({ target, error }) => {
+    if (error instanceof SyntaxError) fail("This browser is too old for this page.");
     if (target.tagName === "SCRIPT") {
       fail("A part of this page could not be loaded; reload it, or tell whoever runs it.");
     }

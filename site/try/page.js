@@ -10,6 +10,7 @@ const canvas = document.createElement("canvas");
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 const waiting = new Map(); // number of a question -> what to do with its answer
 let questions = 0;
+let broken = null; // why the thread cannot answer
 
 worker.onmessage = ({ data: { id, faces, error } }) => {
   const { resolve, reject } = waiting.get(id);
@@ -19,13 +20,14 @@ worker.onmessage = ({ data: { id, faces, error } }) => {
 };
 worker.onerror = ({ message }) => {
   // What went wrong inside has a message; a script that is not there has none.
-  const error = new Error(message ? "This browser is too old for this page." : MISSING);
-  for (const { reject } of waiting.values()) reject(error);
+  broken = new Error(message ? "This browser is too old for this page." : MISSING);
+  for (const { reject } of waiting.values()) reject(broken);
   waiting.clear();
 };
 
 /** Ask the thread about pixels, which go over to it; resolve to faces. */
 function ask(pixels = {}, quick = false) {
+  if (broken) return Promise.reject(broken);
   return new Promise((resolve, reject) => {
     const id = ++questions;
     waiting.set(id, { resolve, reject });

@@ -30,8 +30,7 @@ async function load(name, how) {
   );
 }
 
-async function open(name) {
-  const model = await load(name, "arrayBuffer");
+async function open(model, name) {
   try {
     return await ort.InferenceSession.create(model);
   } catch (error) {
@@ -51,16 +50,18 @@ export class Recogniser {
   /** Load all networks; an Error says in one sentence what is missing. */
   static async load() {
     const settings = await load("models.json", "json");
+    const { face, p, r, o } = settings.networks;
+    const files = [face, p, r, o];
     // Fetched here and not by the runtime, whose own words would help nobody.
-    ort.env.wasm.wasmBinary ??= await load(RUNTIME, "arrayBuffer");
-    const { networks } = settings;
-    const [face, ...cascade] = await Promise.all(
-      [networks.face, networks.p, networks.r, networks.o].map(open),
+    const [engine, ...models] = await Promise.all(
+      [RUNTIME, ...files].map((name) => load(name, "arrayBuffer")),
     );
-    return new Recogniser(settings, face, cascade);
+    ort.env.wasm.wasmBinary = engine;
+    const sessions = await Promise.all(models.map((model, i) => open(model, files[i])));
+    return new Recogniser(settings, ...sessions);
   }
 
-  constructor(settings, face, cascade) {
+  constructor(settings, face, ...cascade) {
     const [p, r, o] = cascade.map((session) => runner(session, "uint8", "pixels"));
     this.settings = settings;
     this.cascade = new Cascade({ p, r, o }, settings.cascade);
