@@ -11,10 +11,11 @@ from in_browser import differences, encoded, in_browser
 from PIL import Image
 
 import try_page
-from browser import missing
+from browser import missing, serving
 from fer_utils import Predictor, load_fer2013
 from fer_utils.errors import FerError
 from fer_utils.photos import PORTRAIT
+from fer_utils.shipped import weights_path
 
 
 def test_sizes(site):
@@ -113,3 +114,25 @@ def test_faces_are_answered_as_python_answers(steps):
         ours = predictor.predict(photo)
         same, gap, _ = differences(ours, in_browser(steps, photo)[0])
         assert same and gap < 1e-4
+
+
+def test_a_network_of_ones_own_is_answered_as_python_answers(steps, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    own = onnx.load(weights_path(None, ".onnx"))
+    header = {each.key: each.value for each in own.metadata_props}
+    header |= {"balance": "[0.5, 3, 1, 0.4, 2, 1, 0.7]"}
+    header |= {"temperature": "1.7", "views": "2"}
+    onnx.helper.set_model_props(own, header)
+    weights = tmp_path / "own.onnx"
+    onnx.save(own, weights)
+    photo = portraits()["as it is"]
+    usual, ours = (Predictor.load(each).predict(photo) for each in (None, weights))
+    assert differences(ours, [vars(usual[0])])[1] > 0.1, "the header counts"
+    with serving(try_page.build(tmp_path / "try", str(weights))) as url:
+        page = steps.context.browser.new_page()
+        page.goto(url)
+        same, gap, _ = differences(ours, in_browser(page, photo)[0])
+        page.close()
+    assert same and gap < 1e-4
+    with pytest.raises(FerError, match="fer export"):
+        try_page.build(tmp_path / "no", str(PORTRAIT))

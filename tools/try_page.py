@@ -1,6 +1,6 @@
 """Build the page that needs no server: all of the recogniser in the browser.
 
-    python tools/try_page.py [--folder build/site/try]
+    python tools/try_page.py [--folder build/site/try] [--weights mine.onnx]
 
 Any static host can serve the folder: `python -m http.server` in it, GitHub Pages, a
 static Space of Hugging Face. Photos never leave the browser. It holds the page of
@@ -49,8 +49,12 @@ SETTINGS = "models.json"
 NETWORKS = {"face": "models/face.onnx"} | {n: f"models/{n}net.onnx" for n in "pro"}
 
 
-def build(folder: Path) -> Path:
-    """Write the page to a folder, in place of an older one; `FerError` if it fails."""
+def build(folder: Path, weights: str | None = None) -> Path:
+    """Write the page to a folder, in place of an older one; `FerError` if it fails.
+
+    `weights`: an ONNX file from `fer export`, or the name of a network that ships.
+    """
+    text = json.dumps(settings(weights), ensure_ascii=False, indent=1)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS).exists():
         raise FerError(f"{folder} holds something else than this page; name another")
     files = runtime()
@@ -69,15 +73,14 @@ def build(folder: Path) -> Path:
     mtcnn = Path(cascade.__file__).with_name("mtcnn")
     for path in (*mtcnn.glob("*.onnx"), mtcnn / "LICENSE"):
         shutil.copy(path, folder / "models")
-    shutil.copy(weights_path(None, ".onnx"), folder / NETWORKS["face"])
-    text = json.dumps(settings(), ensure_ascii=False, indent=1)
+    shutil.copy(weights_path(weights, ".onnx"), folder / NETWORKS["face"])
     write_atomic(folder / SETTINGS, text.encode())
     return folder
 
 
-def settings() -> dict:
+def settings(weights: str | None = None) -> dict:
     """Return what the page must know, each number from the one place where it is."""
-    predictor = Predictor.load()
+    predictor = Predictor(network.OnnxNetwork(weights))
     return {
         "networks": NETWORKS,
         "input": network.INPUT,
@@ -172,8 +175,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "site" / "try")
+    parser.add_argument("--weights", help="of a network; default: what ships")
+    options = parser.parse_args()
     try:
-        folder = build(parser.parse_args().folder)
+        folder = build(options.folder, options.weights)
     except FerError as error:
         sys.exit(f"{error}.")
     engine = megabytes(folder, "runtime/*")
