@@ -315,7 +315,8 @@ def test_headers(client):
 
 def test_page_and_docs_are_served_from_here(client):
     assert client.get("/settings").json()["colours"] == COLOURS
-    for path in ("/", "/docs", "/web/style.css", "/web/app.js", "/web/draw.js"):
+    scripts = [f"/web/{name}.js" for name in ("app", "stage", "draw")]
+    for path in ("/", "/docs", "/web/style.css", *scripts):
         text = client.get(path).raise_for_status().text
         outside = text.replace("http://www.w3.org/2000/svg", "")
         assert "http://" not in outside and "https://" not in outside, path
