@@ -11,7 +11,8 @@ class PhotoError(FerError):
     """A photo that cannot be used; `kind` says why, for programs.
 
     `unsupported` (not a photo, or not an accepted format), `broken`, `empty`, `missing`
-    (no such file), `too_large` (bytes or pixels), `too_small`, `url` (no download).
+    (no such file), `too_large` (bytes or pixels), `too_small`, `no_face`; of addresses,
+    `private` (not on the public web), `timeout` (too slow), `url` (all else).
     """
 
     def __init__(self, message: str, kind: str = "broken"):

@@ -1,8 +1,11 @@
-"""What several test files share: the command line, a browser."""
+"""What several test files share: the command line, a web site, a browser."""
 
+import http.server
 import sys
+import threading
 
 import pytest
+from loopback import Site
 
 from fer_utils.apps import cli
 from fer_utils.errors import FerError
@@ -23,7 +26,7 @@ def fer(monkeypatch, capsys):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def page_folder(tmp_path_factory):
     """The folder of the page without a server; built for each test file."""
     import try_page
 
@@ -34,12 +37,21 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site_url(site):
+def page_url(page_folder):
     """The address at which that page is served."""
     from browser import serving
 
-    with serving(site) as url:
+    with serving(page_folder) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The address of a web site with every bad habit (`loopback.Site`)."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")

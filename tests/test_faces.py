@@ -1,10 +1,8 @@
 """Photos of every kind come out upright; bad ones and forbidden addresses do not."""
 
-import http.server
 import io
 import socket
 import struct
-import threading
 import time
 import zlib
 
@@ -292,66 +290,6 @@ def test_which_images_are_faces_already(portrait):
 # Fetching
 
 
-class Site(http.server.BaseHTTPRequestHandler):
-    """A web site with every bad habit."""
-
-    def do_GET(self):
-        name, _, rest = self.path[1:].partition("?")
-        getattr(self, name)(rest)
-
-    def answer(self, status=200, **headers):
-        self.send_response(status)
-        for key, value in headers.items():
-            self.send_header(key, value)
-        self.end_headers()
-
-    def photo(self, _):
-        self.answer()
-        self.wfile.write(WHOLE)
-
-    def to(self, target):
-        self.answer(302, Location=target)
-
-    def loop(self, _):
-        self.to("/loop")
-
-    def page(self, _):
-        self.answer()
-        self.wfile.write(b"<html>no photo</html>")
-
-    def gone(self, _):
-        self.answer(404)
-
-    def cut(self, _):
-        self.answer(**{"Content-Length": str(len(WHOLE))})
-        self.wfile.write(WHOLE[:1000])
-
-    def endless(self, _):
-        self.answer()
-        with pytest.raises(OSError):
-            while True:
-                self.wfile.write(bytes(65536))
-
-    def slow(self, where):
-        if where == "body":
-            self.answer()
-        with pytest.raises(OSError):
-            for _ in range(100):
-                self.wfile.write(b"H")
-                time.sleep(0.1)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def site():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 def test_fetch(site):
     for way in ("photo", "to?/photo", f"to?{site}/to?photo"):
         assert open_photo(f"{site}/{way}", allow_private=True).size == (512, 512)
@@ -364,8 +302,8 @@ def test_fetch(site):
         ("gone", "url"),
         ("cut", "url"),
         ("endless", "too_large"),
-        ("slow?body", "url"),
-        ("slow?head", "url"),
+        ("slow?body", "timeout"),
+        ("slow?head", "timeout"),
         ("to?to?photo%20", "url"),
         ("to?file:///etc/passwd", "url"),
         ("to?http://[", "url"),
@@ -401,7 +339,8 @@ def test_a_dead_port_is_refused_kindly():
 def test_private_addresses_are_refused(host):
     with pytest.raises(PhotoError, match=r"not a public address|no server") as caught:
         open_photo(f"http://{host}/a.jpg")
-    assert caught.value.kind == "url"
+    unknown = "no server" in str(caught.value)  # how 0x7f.1 is read, systems differ on
+    assert caught.value.kind == ("url" if unknown else "private")
 
 
 def test_a_redirect_to_a_private_address_is_refused(site, monkeypatch):

@@ -367,7 +367,7 @@ def ask(client, photo, **fields):
 
 
 def test_options_reach_the_predictor(client, predictor, portrait):
-    options = {"views": 1, "min_size": 60, "search_size": 512, "abstain_below": 0.999}
+    options = {"views": 1, "min_size": 60, "search_size": 512, "abstain_below": 1}
     (face,) = ask(client, portrait, **options).json()["faces"]
     (expected,) = predictor.predict(PORTRAIT, **options)
     assert face["emotion"] == "unsure" and tuple(face["box"]) == expected.box

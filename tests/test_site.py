@@ -18,18 +18,21 @@ from fer_utils.photos import PORTRAIT
 from fer_utils.shipped import weights_path
 
 
-def test_sizes(site):
-    whole, engine = try_page.megabytes(site), try_page.megabytes(site, "runtime/*")
+def test_sizes(page_folder):
+    whole, engine = (
+        try_page.megabytes(page_folder),
+        try_page.megabytes(page_folder, "runtime/*"),
+    )
     assert whole <= 20 and whole - engine <= 6
 
 
-def test_settings_come_from_the_weights(site):
+def test_settings_come_from_the_weights(page_folder):
     predictor, settings = Predictor.load(), try_page.settings()
     assert settings["temperature"] == predictor.temperature
     assert settings["views"] == predictor.views
     assert tuple(settings["classes"]) == predictor.classes
     assert settings["balance"] == list(predictor.balance)
-    assert (site / "README.md").read_text("utf-8").startswith("---\ntitle: ")
+    assert (page_folder / "README.md").read_text("utf-8").startswith("---\ntitle: ")
 
 
 def test_only_its_own_folder_is_replaced(tmp_path):
@@ -58,7 +61,7 @@ def steps(request):
     if missing():
         pytest.skip(f"no browser: {missing()}")
     page = request.getfixturevalue("browser").new_page()
-    page.goto(request.getfixturevalue("site_url"))
+    page.goto(request.getfixturevalue("page_url"))
     yield page
     page.close()
 

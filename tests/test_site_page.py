@@ -15,7 +15,7 @@ if missing():
 
 
 @pytest.fixture
-def page(browser, site_url, request):
+def page(browser, page_url, request):
     """A fresh page; an error that it logs, or a call elsewhere, fails the test."""
     context = browser.new_context(**getattr(request, "param", {}))
     page = context.new_page()
@@ -24,12 +24,12 @@ def page(browser, site_url, request):
     page.on("pageerror", lambda error: errors.append(error))
 
     def left(sent):
-        own = sent.url.startswith((site_url, f"blob:{site_url}"))
+        own = sent.url.startswith((page_url, f"blob:{page_url}"))
         if not own or sent.method != "GET":
             outside.append(f"{sent.method} {sent.url}")
 
     context.on("request", left)  # its thread's, too
-    page.goto(site_url)
+    page.goto(page_url)
     page.get_by_text("Model:").wait_for()
     yield page
     context.close()
@@ -138,8 +138,8 @@ PARTS = (
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_missing_parts_get_one_sentence(browser, site, tmp_path, part):
-    shutil.copytree(site, tmp_path / "try")
+def test_missing_parts_get_one_sentence(browser, page_folder, tmp_path, part):
+    shutil.copytree(page_folder, tmp_path / "try")
     (tmp_path / "try" / part).unlink()
     with serving(tmp_path / "try") as url:
         page = browser.new_page()
@@ -150,9 +150,9 @@ def test_missing_parts_get_one_sentence(browser, site, tmp_path, part):
         page.close()
 
 
-def test_opened_from_the_disk_it_says_how_to_serve_it(browser, site):
+def test_opened_from_the_disk_it_says_how_to_serve_it(browser, page_folder):
     page = browser.new_page()
-    page.goto((site / "index.html").as_uri())
+    page.goto((page_folder / "index.html").as_uri())
     page.wait_for_selector("body.failed")
     assert "http.server" in sentence(page)
     page.close()

@@ -1,1 +1,1 @@
-"""What people use: command line, widget, web service."""
+"""What people use: command line, widget, web service, Lambda function."""

@@ -21,11 +21,11 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def download(url: str, allow_private: bool, max_bytes: int) -> bytes:
-    """Return the body at an http(s) address; `PhotoError` of kind `url` if refused.
+    """Return the body at an http(s) address; `PhotoError` says why it was refused.
 
-    Refused are other schemes, addresses that are not public (unless `allow_private`),
-    more than five redirects, and everything that takes over ten seconds. Reading stops
-    at `max_bytes`, with an error of kind `too_large`.
+    Its kind is `private` for an address that is not public (unless `allow_private`),
+    `timeout` after ten seconds, `too_large` where reading stopped at `max_bytes`, and
+    `url` for all else: other schemes, more than five redirects, no such server.
     """
     backend = _Backend(time.monotonic() + MAX_SECONDS, allow_private)
     try:
@@ -39,7 +39,7 @@ def download(url: str, allow_private: bool, max_bytes: int) -> bytes:
                 target = answer
             raise _refused(url, f"it redirects more than {MAX_REDIRECTS} times")
     except httpcore.TimeoutException:
-        raise _refused(url, f"it took over {MAX_SECONDS:.0f} s") from None
+        raise _refused(url, f"it took over {MAX_SECONDS:.0f} s", "timeout") from None
     except (httpcore.NetworkError, httpcore.ProtocolError):
         raise _refused(url, "the server cannot be reached or broke off") from None
     except (httpx.InvalidURL, UnicodeError):
@@ -88,7 +88,7 @@ class _Backend(httpcore.SyncBackend):
             raise _refused(host, "there is no server with this name") from None
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         if not self.allow_private and not all(map(is_public, addresses)):
-            raise _refused(host, "this is not a public address")
+            raise _refused(host, "this is not a public address", "private")
         error: Exception = httpcore.ConnectError("no address")
         for address in addresses:
             try:

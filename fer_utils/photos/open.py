@@ -44,7 +44,7 @@ def open_photo(source: Photo, allow_private: bool = False) -> Image.Image:
     decoded.
     """
     if isinstance(source, str) and DATA.match(source):
-        source = _from_data(source)
+        source = from_data(source)
     elif isinstance(source, str) and is_address(source):
         from .download import download
 
@@ -99,8 +99,8 @@ def _from_path(name: str) -> Image.Image:
         raise PhotoError(f"{short}: {why}", "missing") from None
 
 
-def _from_data(address: str) -> bytes:
-    """Return the bytes in a `data:` address."""
+def from_data(address: str) -> bytes:
+    """Return the bytes in a `data:` address; `PhotoError` if its base64 is damaged."""
     header, _, text = address.partition(",")
     if not header.lower().endswith(";base64"):
         why = "it is not in base64; write data:image/jpeg;base64, before the text"

@@ -24,18 +24,19 @@ from ...errors import FerError, PhotoError, reason
 from ...labels import class_colour
 from ...photos import ACCEPTED, PORTRAIT, Predictor
 from ...photos.download import download
-from ..answer import ABSTAIN_BELOW, STATUS, as_answer
+from ..answer import ABSTAIN_BELOW, as_answer, status_of
 from .middleware import MAX_BODY, Guard, check_free, read_form
 from .observe import Figures, Observe, log_to_stderr
 from .schemas import (
     FORM_BODY,
-    RESPONSES,
+    PROBLEMS,
+    URL_PROBLEMS,
     Address,
     Answer,
     Options,
-    Problem,
     problem_of,
     read_options,
+    responses,
 )
 
 MAX_UPLOADS = 32  # bodies held at once: at most 32 * MAX_BODY bytes
@@ -79,7 +80,7 @@ def create_app(
         "/predict",
         summary="Read the faces in a photo",
         description=f"`file` holds one photo: {ACCEPTED}. The rest are options.",
-        responses=RESPONSES,
+        responses=responses(PROBLEMS),
         openapi_extra={"requestBody": FORM_BODY},
     )
     async def predict_upload(request: Request) -> Answer:
@@ -97,7 +98,7 @@ def create_app(
         "/predict-url",
         summary="Read the faces in a photo on the web",
         description="Off unless the server was started with `--allow-urls`.",
-        responses=RESPONSES | {403: {"model": Problem, "description": "it is off"}},
+        responses=responses(URL_PROBLEMS),
     )
     async def predict_url(address: Address) -> Answer:
         if not allow_urls:
@@ -139,7 +140,7 @@ def create_app(
 
     @app.exception_handler(PhotoError)
     async def bad_photo(_, error: PhotoError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, STATUS.get(error.kind, 400))
+        return JSONResponse({"detail": str(error)}, status_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def bad_json(_, error: RequestValidationError) -> JSONResponse:

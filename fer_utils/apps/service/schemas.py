@@ -8,7 +8,7 @@ from ...errors import first_problem
 from ...evaluation.tta import check_views
 from ...labels import EMOTIONS, NOTICE
 from ...photos.detect import MIN_SIZE, SEARCH_SIZE
-from ..answer import ABSTAIN_BELOW
+from ..answer import ABSTAIN_BELOW, LIMITS
 
 ALL_CLASSES = dict.fromkeys(EMOTIONS, 0.01) | {"happy": 0.94}
 
@@ -50,6 +50,11 @@ def _views(views: int) -> int:
     return views
 
 
+def _within(name: str) -> dict[str, int]:
+    low, high = LIMITS[name]
+    return {"ge": low, "le": high}
+
+
 class Options(BaseModel):
     """How to look at a photo; all of it may be left out."""
 
@@ -65,10 +70,14 @@ class Options(BaseModel):
         ABSTAIN_BELOW, ge=0, le=1, description="less confidence is `unsure`"
     )
     min_size: int = Field(
-        MIN_SIZE, ge=12, le=2048, description="of a face, in pixels after shrinking"
+        MIN_SIZE,
+        **_within("min_size"),
+        description="of a face, in pixels after shrinking",
     )
     search_size: int = Field(
-        SEARCH_SIZE, ge=48, le=2048, description="larger photos are shrunk to it"
+        SEARCH_SIZE,
+        **_within("search_size"),
+        description="larger photos are shrunk to it",
     )
 
 
@@ -99,7 +108,17 @@ PROBLEMS = {
     422: "a photo too small to hold a face, or a field that cannot be read",
     503: "the service is busy; try again after Retry-After seconds",
 }
-RESPONSES = {k: {"model": Problem, "description": v} for k, v in PROBLEMS.items()}
+URL_PROBLEMS = PROBLEMS | {
+    403: "addresses are off, or this one is in a private network",
+    504: "the server that has the photo was too slow",
+}
+
+
+def responses(problems: dict[int, str]) -> dict[int, dict]:
+    """Return the statuses and their meanings as `/docs` wants them."""
+    return {k: {"model": Problem, "description": v} for k, v in problems.items()}
+
+
 FILE = {"file": {"type": "string", "format": "binary"}}
 FIELDS = FILE | Options.model_json_schema()["properties"]
 FORM = {"type": "object", "required": ["file"], "properties": FIELDS}
