@@ -202,7 +202,7 @@ def test_temperature_comes_with_the_weights(tmp_path):
 
 def test_unsure_below(predictor):
     (sure,) = predictor.predict(PORTRAIT, abstain_below=0.3)
-    (unsure,) = predictor.predict(PORTRAIT, abstain_below=0.999)
+    (unsure,) = predictor.predict(PORTRAIT, abstain_below=1)
     assert sure.emotion == "happy" and unsure.emotion == "unsure"
     assert unsure.probabilities == sure.probabilities
 
@@ -313,7 +313,7 @@ def test_a_photo_as_text(fer):
     code, out, err = fer(PORTRAIT)
     assert code == 0 and not err
     assert out.startswith(f"{PORTRAIT}: 1 face\n  1  happy ")
-    code, out, _ = fer(PORTRAIT, "--unsure-below", 0.99)
+    code, out, _ = fer(PORTRAIT, "--unsure-below", 1)
     assert "1  unsure: happy" in out
 
 

@@ -28,7 +28,7 @@ COLAB = "https://colab.research.google.com"
 # What tells that an extra is there: a module that it alone brings.
 EXTRAS = {"course": "torch", "backbones": "efficientnet_lite_pytorch"}
 EXTRAS |= {"demo": "anywidget", "video": "av"}
-EXTRAS |= {"export": "onnxscript", "serve": "prometheus_client"}
+EXTRAS |= {"export": "onnxscript", "serve": "fastapi"}
 SETUP = """\
 from importlib.util import find_spec
 
