@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from install import megabytes
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTAINERFILE = ROOT / "deploy" / "lambda" / "Containerfile"
@@ -133,12 +134,6 @@ def serving(python: Path, packages: Path):
             process.kill()
             process.wait()
             runtime.shutdown()
-
-
-def megabytes(folder: Path) -> float:
-    """Return the size of all files in a folder in MB."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files) / 1e6
 
 
 def measure(python: Path, packages: Path, calls: int = 50) -> dict:

@@ -21,9 +21,10 @@ COLOURS = {
 }
 
 NOTICE = (
-    "Perceived expressions, not feelings, and often wrong. In the EU, emotion "
-    "recognition at work and in education is prohibited, except for medical and safety "
-    "reasons; most other uses there are high-risk, and people must be told."
+    "These are perceived expressions, not feelings, and they are often wrong. In the "
+    "EU, emotion recognition at work and in education is prohibited, except for "
+    "medical and safety reasons; most other uses are high-risk there, and people must "
+    "be told."
 )  # AI Act, Art. 5(1)(f), Annex III and Art. 50; goes with every answer
 
 UNSURE = "unsure"  # what a recogniser says when it should not guess

@@ -1,8 +1,6 @@
 """What several test files share: the command line, a web site, a browser."""
 
-import http.server
 import sys
-import threading
 
 import pytest
 from loopback import Site
@@ -48,10 +46,10 @@ def page_url(page_folder):
 @pytest.fixture(scope="module")
 def site():
     """The address of a web site with every bad habit (`loopback.Site`)."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    from browser import listening
+
+    with listening(Site) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

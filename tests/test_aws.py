@@ -432,3 +432,15 @@ def test_containerfiles_copy_all_that_the_package_is_made_of(name):
     kept = (root / ".dockerignore").read_text("utf-8").split()
     assert {f"!{path}" for path in copied} <= {*kept}
     assert "\nUSER 1000\n" in text and "torch" not in text
+
+
+def test_notebook_7_quotes_the_containerfile():
+    root = CONTAINERFILE.parents[2]
+    book = (root / "notebooks" / "07_serve_and_deploy.ipynb").read_text("utf-8")
+    cells = ["".join(cell["source"]) for cell in json.loads(book)["cells"]]
+    (table,) = re.findall(r"(?s)\| line \| why \|\n(.*?)\n\n", "\n".join(cells))
+    lines = re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
+    text = (root / "deploy" / "service" / "Containerfile").read_text("utf-8")
+    assert len(lines) > 5
+    for part in (part for line in lines for part in line.split("…")):
+        assert part.strip() in text

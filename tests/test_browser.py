@@ -5,6 +5,7 @@ import io
 import re
 
 import pytest
+from pages import seen, sentence, watched
 from PIL import Image
 
 from fer_utils.photos import PORTRAIT
@@ -28,32 +29,12 @@ def url():
 
 @pytest.fixture
 def page(browser, url, request):
-    """A fresh page; whatever it logs as an error fails the test."""
-    page = browser.new_page(**getattr(request, "param", {}))
+    """A fresh page of the service."""
+    context = browser.new_context(**getattr(request, "param", {}))
+    page = context.new_page()
     page.set_default_timeout(30_000)
-    errors, outside = [], []
-    page.on("pageerror", lambda error: errors.append(error))
-    page.on(
-        "request",
-        lambda sent: sent.url.startswith((url, "blob:")) or outside.append(sent.url),
-    )
-    page.goto(url)
-    page.get_by_text("Model:").wait_for()
-    yield page
-    page.close()
-    assert not errors
-    assert not outside, "the page loads something from elsewhere"
-
-
-def sentence(page):
-    page.wait_for_selector("body:not(.busy)")
-    return page.get_by_role("status").inner_text()
-
-
-def seen(page):
-    """Wait for a box; return what its label says."""
-    page.wait_for_selector(".box")
-    return page.locator(".box").first.get_attribute("aria-label")
+    with watched(page, url):
+        yield page
 
 
 def test_photo_gives_boxes_bars_and_a_sentence(page):

@@ -30,8 +30,8 @@ def table(chances, **others) -> pd.DataFrame:
 def test_probabilities_in_order(data, chances, tmp_path):
     path = tmp_path / "p.csv"
     table(chances).to_csv(path, index=False)
-    found, sure = read_predictions(path, data.split().test)
-    assert sure and np.allclose(found, chances)
+    found, given = read_predictions(path, data.split().test)
+    assert given and np.allclose(found, chances)
     said = score_file(path, data, "test")
     share = (chances.argmax(1) == data.split().test.labels).mean()
     assert f"{100 * share:6.1f} %   95 %: " in said and "calibration error" in said
@@ -53,8 +53,8 @@ def test_answers_alone(words, data, chances, tmp_path):
     codes = chances.argmax(1)
     said = np.array(EMOTIONS)[codes] if words else codes.astype(float)
     pd.DataFrame({"prediction": said}).to_csv(tmp_path / "p.csv", index=False)
-    found, sure = read_predictions(tmp_path / "p.csv", data.split().test)
-    assert not sure and np.array_equal(found.argmax(1), codes)
+    found, given = read_predictions(tmp_path / "p.csv", data.split().test)
+    assert not given and np.array_equal(found.argmax(1), codes)
     assert "calibration" not in score_file(tmp_path / "p.csv", data, "test")
 
 
@@ -85,7 +85,7 @@ def spoilt(kind: str, chances, names) -> pd.DataFrame:
     ("kind", "message"),
     [
         ("short", "rows, but the part has .* images; add a column `name`"),
-        ("twice", "stands there twice"),
+        ("twice", "appears twice"),
         ("lacking", "no row for 1 images, such as"),
         ("gap", "line 5: seven numbers are needed"),
         ("words", "line 2: seven numbers are needed"),

@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from pages import seen, sentence, watched
 from PIL import Image
 
 from browser import missing, serving
@@ -16,35 +17,12 @@ if missing():
 
 @pytest.fixture
 def page(browser, page_url, request):
-    """A fresh page; an error that it logs, or a call elsewhere, fails the test."""
+    """A fresh page that nothing may leave."""
     context = browser.new_context(**getattr(request, "param", {}))
     page = context.new_page()
     page.set_default_timeout(60_000)
-    errors, outside = [], []
-    page.on("pageerror", lambda error: errors.append(error))
-
-    def left(sent):
-        own = sent.url.startswith((page_url, f"blob:{page_url}"))
-        if not own or sent.method != "GET":
-            outside.append(f"{sent.method} {sent.url}")
-
-    context.on("request", left)  # its thread's, too
-    page.goto(page_url)
-    page.get_by_text("Model:").wait_for()
-    yield page
-    context.close()
-    assert not errors
-    assert not outside, "something leaves the browser"
-
-
-def sentence(page):
-    page.wait_for_selector("body:not(.busy)")
-    return page.get_by_role("status").inner_text()
-
-
-def seen(page):
-    page.wait_for_selector(".box")
-    return page.locator(".box").first.get_attribute("aria-label")
+    with watched(page, page_url, methods=("GET",)):
+        yield page
 
 
 def file(data, name="a.jpg"):

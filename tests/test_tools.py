@@ -18,7 +18,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course import find_data, lean_table, tidy
-from sync import EXTRAS, METADATA, SyncError, package_source, sync
+from fer_utils.errors import FerError
+from sync import EXTRAS, METADATA, package_source, sync
 
 ROOT = Path(__file__).parents[1]
 SOURCE = """\
@@ -106,9 +107,9 @@ def test_the_module_that_tells_of_an_extra_comes_with_that_extra_alone():
 
 
 def test_sync_names_what_it_cannot_find(project):
-    with pytest.raises(SyncError, match=r"pkg/mod\.py defines no g"):
+    with pytest.raises(FerError, match=r"pkg/mod\.py defines no g"):
         package_source(project, "pkg.mod.g")
-    with pytest.raises(SyncError, match=r"there is no pkg/gone\.py"):
+    with pytest.raises(FerError, match=r"there is no pkg/gone\.py"):
         package_source(project, "pkg.gone.f")
 
 

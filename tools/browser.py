@@ -75,10 +75,14 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path):
     """Serve a folder from a thread on a free loopback port; yield its address."""
-    handler = functools.partial(Quiet, directory=folder)
+    return listening(functools.partial(Quiet, directory=folder))
+
+
+@contextlib.contextmanager
+def listening(handler) -> Iterator[str]:
+    """Answer HTTP requests by a handler from a thread; yield the address."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.handle_error = lambda *_: None  # a page that left before its file came
         thread = threading.Thread(target=server.serve_forever, daemon=True)

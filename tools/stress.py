@@ -11,6 +11,7 @@ label, and, where votes are at hand, what more than half of ten people said.
 
 import argparse
 import json
+import sys
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -81,4 +82,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FerError as error:
+        sys.exit(f"stress: {error}")

@@ -21,8 +21,10 @@ from pathlib import Path
 
 import nbformat
 
+from blocks import fill
+from fer_utils.errors import FerError
+
 BADGE = re.compile(r"^\[!\[Open in Colab\].*$", re.MULTILINE)
-TABLE = re.compile(r"(?<=<!-- course -->\n).*?(?=<!-- /course -->)", re.DOTALL)
 HEAD = ("| Notebook | What it is about | |", "|---|---|---|")
 COLAB = "https://colab.research.google.com"
 # What tells that an extra is there: a module that it alone brings.
@@ -45,10 +47,6 @@ METADATA = {
 }
 
 
-class SyncError(Exception):
-    """Something to mend by hand; the message names the file and the problem."""
-
-
 def notebooks(root: Path) -> list[Path]:
     """The course's notebooks in order, then the solutions."""
     folder = root / "notebooks"
@@ -67,20 +65,20 @@ def package_source(root: Path, dotted: str) -> str:
     *module, name = dotted.split(".")
     path = root.joinpath(*module).with_suffix(".py")
     if not path.is_file():
-        raise SyncError(f"source:{dotted}: there is no {path.relative_to(root)}")
+        raise FerError(f"source:{dotted}: there is no {path.relative_to(root)}")
     text = path.read_text("utf-8")
     for node in ast.parse(text).body:
         if getattr(node, "name", None) == name:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
-    raise SyncError(f"source:{dotted}: {path.relative_to(root)} defines no {name}")
+    raise FerError(f"source:{dotted}: {path.relative_to(root)} defines no {name}")
 
 
 def sync_notebook(nb, path: Path, root: Path, url: str, version: str) -> None:
     """Bring badge, setup cell and source cells of `nb` up to date, in place."""
     where = path.relative_to(root)
     if not nb.cells or not nb.cells[0].source.startswith("# "):
-        raise SyncError(f"{where}: the first cell must open with a '# Title' line")
+        raise FerError(f"{where}: the first cell must open with a '# Title' line")
     nb.metadata = nbformat.from_dict(METADATA)
     opening, line = nb.cells[0], badge(url, where)
     if not BADGE.search(opening.source):
@@ -129,10 +127,8 @@ def sync(root: Path, check: bool = False) -> list[Path]:
             rows.append(course_row(nb, path.relative_to(root), url))
     if readme.exists():
         text = readme.read_text("utf-8")
-        if not TABLE.search(text):
-            raise SyncError("README.md: no <!-- course --> ... <!-- /course --> lines")
         table = "\n".join([*HEAD, *rows, ""])
-        if (new := TABLE.sub(lambda _: table, text)) != text:
+        if (new := fill(text, {"course": table}, readme.name)) != text:
             fresh[readme] = new
     for path, text in fresh.items() if not check else ():
         path.write_text(text, "utf-8", newline="\n")
@@ -150,7 +146,7 @@ def main() -> int:
     verb = "is stale: run `make sync`" if args.check else "brought up to date"
     try:
         stale = [f"{path.relative_to(root)} {verb}" for path in sync(root, args.check)]
-    except SyncError as error:
+    except FerError as error:
         print(f"sync: {error}", file=sys.stderr)
         return 1
     print("\n".join(stale) or "sync: everything is up to date")

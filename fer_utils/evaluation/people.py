@@ -1,17 +1,16 @@
 """The second yardstick: how often an answer is what ten people said (FER+ votes)."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 
 from ..data import FER2013, VOTES, majority, read_votes
 from ..errors import FerError
 from ..labels import class_map, emotion_code
+from .scores import Rounded, check_probabilities
 
 SEEN = len(VOTES) - 2  # the first columns are expressions; two say what is none
-
-Share = Annotated[float, AfterValidator(lambda value: round(float(value), 5))]
 
 
 class PeopleScores(BaseModel, frozen=True):
@@ -26,12 +25,12 @@ class PeopleScores(BaseModel, frozen=True):
     """
 
     faces: int
-    agreement: Share
-    balanced: Share
-    per_class: dict[str, Share]
+    agreement: Rounded
+    balanced: Rounded
+    per_class: dict[str, Rounded]
     published_faces: int
-    published: Share
-    ceiling: Share
+    published: Rounded
+    ceiling: Rounded
 
 
 class Published(NamedTuple):
@@ -67,14 +66,10 @@ def one_more_person(votes: np.ndarray) -> float:
 def people_scores(probabilities: np.ndarray, data: FER2013) -> PeopleScores:
     """Score probabilities [N,classes] of `data` against FER+ votes.
 
-    Raises `FerError` when there are no votes (see `read_votes`), or no face on which
-    most people agree.
+    Raises `FerError` if they are no probabilities, when there are no votes (see
+    `read_votes`), or no face on which most people agree.
     """
-    if probabilities.shape != (len(data), len(data.classes)):
-        raise FerError(
-            f"probabilities {probabilities.shape}, but the data needs "
-            f"{(len(data), len(data.classes))}"
-        )
+    check_probabilities(probabilities, data)
     said, clear = majority(data)
     if not clear.any():
         raise FerError("no image of this data has a clear majority of votes")

@@ -68,7 +68,7 @@ def score(probabilities: np.ndarray, data: FER2013) -> Scores:
     """Score float probabilities [N,classes] against the labels of `data`."""
     from sklearn import metrics
 
-    _check(probabilities, data)
+    check_probabilities(probabilities, data)
     clean = None
     if data.clean is not None and not data.clean.all():
         clean = score(probabilities[data.clean], data.select(data.clean))
@@ -97,7 +97,7 @@ def score(probabilities: np.ndarray, data: FER2013) -> Scores:
     )
 
 
-def _check(probabilities: np.ndarray, data: FER2013) -> None:
+def check_probabilities(probabilities: np.ndarray, data: FER2013) -> None:
     """Raise `FerError` unless there is a row of probabilities for each image."""
     if not len(data):
         raise FerError("no images to score: the data is empty")

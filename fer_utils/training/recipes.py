@@ -77,6 +77,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
         parse_classes(self.classes)
         if 0 < self.early_size < 24:
             raise ValueError(f"early_size = {self.early_size}: use 0, or at least 24")
+        if self.label_share and self.labels == "fer":
+            raise ValueError('label_share needs labels = "fer+", which it blends with')
         changing = self.ema or self.mixup or self.cutmix or self.flips != "random"
         if self.cached_views and (self.unfreeze or changing or self.degrade):
             raise ValueError(

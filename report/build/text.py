@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined, TemplateError
 
 from fer_utils.errors import FerError, reason
+from tools.blocks import fill
 
 from . import figures, tables
 from .facts import NOT_RUN, ROOT, Facts, NotRun, or_not_run
@@ -40,12 +41,8 @@ def readme(facts: Facts, text: str) -> str:
         "reference": tables.reference_table(facts),
         "bench": tables.bench(facts),
     }
-    for name, rows in generated.items():
-        pattern = rf"(?s)(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)"
-        if not re.search(pattern, text):
-            raise FerError(f"README.md: no <!-- {name} --> ... <!-- /{name} --> lines")
-        text = re.sub(pattern, lambda _, rows=rows: rows + "\n", text)
-    return text
+    blocks = {name: f"{rows}\n" for name, rows in generated.items()}
+    return fill(text, blocks, "README.md")
 
 
 def digest(text: str, root: Path = ROOT) -> str:
