@@ -71,5 +71,5 @@ $(READY): pyproject.toml constraints.txt
 	  echo "$(PYTHON) cannot make $(VENV); on Debian: apt install python3-venv" >&2; \
 	  exit 1; }
 	@echo "Installing into $(VENV): some GB on Linux (PyTorch), a few minutes, once."
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e ".[course,lab,test,demo,serve,video,backbones,export,report]"
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e ".[course,lab,test,demo,serve,video,backbones,export,report,scale]"
 	@touch $@

@@ -4,7 +4,7 @@ import os
 import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Argument, Exit, Option, Typer
 
@@ -186,6 +186,13 @@ def predict(
             metavar="PHOTO", help="Photos, folders, http(s) addresses; or videos."
         ),
     ],
+    engine: Annotated[
+        Literal["loop", "ray"],
+        Option(
+            help="ray: all cores or a cluster; the last PHOTO names a new folder, "
+            "for parquet tables."
+        ),
+    ] = "loop",
     json: Annotated[bool, Option("--json", help="A line of JSON a photo.")] = False,
     csv: Annotated[bool, Option("--csv", help="A line of CSV a face.")] = False,
     annotate: Annotated[
@@ -213,6 +220,8 @@ def predict(
     """Find the faces in photos or videos and name the expression that each shows.
 
     A photo that cannot be used is named on stderr and skipped; the exit code is then 1.
+    `fer predict --engine ray PHOTOS TABLES` writes parquet tables, in which such a
+    photo is a row with its error; after a stop, the same command goes on.
     """
     from ..photos import Predictor
     from .predict_files import predict_all
@@ -227,8 +236,38 @@ def predict(
     )
     sizes = {"min_size": min_size, "search_size": search_size}
     options |= {key: size for key, size in sizes.items() if size is not None}
-    if predict_all(Predictor.load(weights), photos, style, annotate, every, **options):
+    predictor = Predictor.load(weights)
+    if engine == "loop":
+        failed = predict_all(predictor, photos, style, annotate, every, **options)
+    else:
+        failed = predict_at_scale(predictor, photos, style, annotate, options)
+    if failed:
         raise Exit(1)
+
+
+def predict_at_scale(predictor, photos, style, annotate, options) -> int:
+    """Predict with Ray, into tables; return how many photos have an error."""
+    if style != "text" or annotate:
+        raise FerError(
+            "--engine ray writes tables; leave --json, --csv, --annotate out"
+        )
+    if len(photos) < 2:
+        what = "name the photos, and last a folder for the tables"
+        raise FerError(f"--engine ray needs two names; {what}")
+    try:
+        from .predict_ray import predict_with_ray
+    except ImportError as error:
+        raise missing("--engine ray", "scale", error) from None
+    out = Path(photos[-1])
+    try:
+        failed = predict_with_ray(predictor, photos[:-1], out, **options)
+    except KeyboardInterrupt:
+        print("\nfer: stopped; the same command goes on from here", file=sys.stderr)
+        raise Exit(130) from None
+    print(f"The tables are in {out}; pandas.read_parquet reads the folder.")
+    if failed:
+        print(f"fer: {failed} photos have an error, see there", file=sys.stderr)
+    return failed
 
 
 @app.command()

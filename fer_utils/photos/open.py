@@ -5,7 +5,8 @@ import binascii
 import os
 import re
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -58,7 +59,7 @@ def open_photo(source: Photo, allow_private: bool = False) -> Image.Image:
     if isinstance(source, bytes | bytearray | memoryview):
         if len(source) > MAX_BYTES:
             raise _too_large()
-        return _decode(BytesIO(source), "the photo")
+        return decode_photo(source)
     if not isinstance(source, str | os.PathLike):
         raise PhotoError(
             f"a photo cannot be of type {type(source).__name__}; give a path, bytes, "
@@ -73,14 +74,42 @@ def is_address(source: str) -> bool:
     return re.match(r"(?i)[a-z][a-z0-9+.-]+://", source) is not None
 
 
-def _too_large() -> PhotoError:
-    limit = f"{MAX_BYTES >> 20} MB"
+def _too_large(most: int = MAX_BYTES) -> PhotoError:
+    limit = f"{most >> 20} MB"
     return PhotoError(
         f"the photo is larger than {limit}; give a smaller one", "too_large"
     )
 
 
+def read_photo(source: str, most: int) -> bytes:
+    """Return the bytes of a photo by path or public address, for `decode_photo`.
+
+    `most` bytes are accepted. Raises the `PhotoError` of `open_photo`.
+    """
+    if is_address(source):
+        from .download import download
+
+        return download(source, False, most)
+    with _opened(source) as file:
+        found = file.read(most + 1)
+    if len(found) > most:
+        raise _too_large(most)
+    return found
+
+
+def decode_photo(data: bytes) -> Image.Image:
+    """Open a photo as `open_photo` does, from the bytes of its file."""
+    return _decode(BytesIO(data), "the photo")
+
+
 def _from_path(name: str) -> Image.Image:
+    with _opened(name) as file:
+        return _decode(file, shorten(name))
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """Open the file of a photo; a `PhotoError` says what keeps it from being read."""
     short = shorten(name)
     if len(name) > LONGEST_PATH:
         hint = "; if it is a photo in base64, put data:image/jpeg;base64, before it"
@@ -93,7 +122,7 @@ def _from_path(name: str) -> Image.Image:
         if not Path(name).is_file():
             raise PhotoError(f"{short}: there is no such file", "missing")
         with open(name, "rb") as file:
-            return _decode(file, short)
+            yield file
     except OSError as error:
         why = f"cannot be read ({error.strerror or shorten(reason(error))})"
         raise PhotoError(f"{short}: {why}", "missing") from None

@@ -108,7 +108,7 @@ class Predictor:
         for number, each in enumerate(photos, 1):
             try:  # one after the other: only their crops stay in memory
                 image = open_photo(each)
-                cut.append(_cut(image, assume_cropped, min_size, search_size))
+                cut.append(cut_faces(image, assume_cropped, min_size, search_size))
             except PhotoError as error:
                 if several:
                     place = f"photo {number} of {len(photos)}: {error}"
@@ -175,8 +175,11 @@ def check_share(name: str, value: object) -> None:
         raise FerError(f"{name} = {value!r}: give a number from 0 to 1")
 
 
-def _cut(
-    image: Image.Image, assume_cropped: bool | str, min_size: int, search_size: int
+def cut_faces(
+    image: Image.Image,
+    assume_cropped: bool | Literal["auto"] = "auto",
+    min_size: int = MIN_SIZE,
+    search_size: int = SEARCH_SIZE,
 ) -> list[tuple[tuple, np.ndarray]]:
     """Return box and crop, uint8 [48,48], of each face in an upright photo."""
     if assume_cropped == "auto":
