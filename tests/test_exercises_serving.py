@@ -36,12 +36,12 @@ def test_status_of_errors(status_of, remark):
     assert bool(verdict) == (not remark) and remark in verdict.text
 
 
-def test_four_bits():
+def test_two_bits():
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(8, 4, 3, 3)) * np.logspace(-2, 0, 8)[:, None, None, None]
     found = []
     for axes in (None, (1, 2, 3)):
-        scale = np.abs(weights).max(axis=axes, keepdims=True) / 7
+        scale = np.abs(weights).max(axis=axes, keepdims=True)
         stored = np.round(weights / scale) * scale
         found.append(np.sqrt(np.mean((stored - weights) ** 2)))
     assert fer.check("7.3", found[0] / found[1], weights=weights)

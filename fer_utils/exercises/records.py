@@ -18,7 +18,7 @@ NETWORKS, FACES, SHARE = 20, 900, 0.7
     "Or simulate it, as in section 1: `rng.binomial(900, 0.7, (10_000, 20)).max(1)`, "
     "then the mean, as a share of the faces.",
     praise="Nobody is better than anybody, and the published score is almost three "
-    "points too good. A small test makes large luck.",
+    "points too good. On a small test, luck matters more.",
 )
 def best_of_twenty(answer: object) -> str:
     remark = off_by(answer, expected_best(NETWORKS, FACES, SHARE), 0.004)

@@ -1,4 +1,4 @@
-"""Exercises of notebook 7: waiting clients, errors as status codes, four bits."""
+"""Exercises of notebook 7: waiting clients, errors as status codes, two bits."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from .exercise import exercise, learners_code, off_by
 
 AT_ONCE, SECONDS, CLIENTS = 2, 0.040, 16
 STATUS = {"unsupported": 415, "too_large": 413, "too_small": 422}
-STEPS = 7  # whole numbers from −7 to 7
+STEPS = 1  # whole numbers from −1 to 1
 
 
 @exercise(
@@ -48,11 +48,11 @@ def status_of_errors(answer: object) -> str:
 @exercise(
     "7.3",
     "Which number in `quantised` says how many steps there are?",
-    "Divide by 7 instead of 127, once with `per_channel` and once without.",
-    "Both errors as in section 4, with 7 for 127; then the larger by the smaller.",
-    praise="The fewer the bits, the more each step has to be worth its place.",
+    "Divide by 1 instead of 127, once with `per_channel` and once without.",
+    "Both errors as in section 4, with 1 for 127; then the first by the second.",
+    praise="Nearly all weights become 0 in both ways, so the scale hardly matters.",
 )
-def four_bits(answer: object, weights: object = None) -> str:
+def two_bits(answer: object, weights: object = None) -> str:
     try:
         array = np.asarray(weights, float)
     except (TypeError, ValueError):
