@@ -41,7 +41,7 @@ class Picture(Figure):
 
     # How many shades a notebook shows, so that one full of faces stays under 300 KB.
     greys = 20  # of a picture without colours
-    colours = 128  # of any other
+    colours = 64  # of any other
 
     def _repr_png_(self) -> bytes:
         return self.png(dpi=80, colours=self.colours, greys=self.greys)
