@@ -35,16 +35,16 @@ def ask(client: httpx.Client, photo: bytes) -> tuple[int, float]:
     return status, (time.perf_counter() - start) * 1000
 
 
-def ask_at_once(url: str, photo: bytes, clients: int, seconds: float) -> Counter:
-    """Ask from `clients` threads for `seconds`; count the statuses."""
-    counts, deadline = Counter(), time.monotonic() + seconds
+def ask_at_once(url: str, photo: bytes, clients: int, seconds: float) -> list[tuple]:
+    """Ask from `clients` threads for `seconds`; return every status and its time."""
+    answers, deadline = [], time.monotonic() + seconds
 
     def one() -> None:
         with httpx.Client(base_url=url, timeout=60) as client:
             while time.monotonic() < deadline:
-                status, _ = ask(client, photo)
-                counts[status] += 1
-                if status == 503:
+                answer = ask(client, photo)
+                answers.append(answer)
+                if answer[0] == 503:
                     time.sleep(0.1)
 
     threads = [threading.Thread(target=one) for _ in range(clients)]
@@ -52,7 +52,7 @@ def ask_at_once(url: str, photo: bytes, clients: int, seconds: float) -> Counter
         thread.start()
     for thread in threads:
         thread.join()
-    return counts
+    return answers
 
 
 def net_milliseconds() -> float:
@@ -97,7 +97,7 @@ def main() -> None:
             # Every slot at work once, then the count begins.
             ask_at_once(url, photo, options.clients, min(5, options.seconds))
             before = memory().rss / 1e6
-            counts = ask_at_once(url, photo, options.clients, options.seconds)
+            many = ask_at_once(url, photo, options.clients, options.seconds)
             after = memory().rss / 1e6
         finally:
             server.terminate()
@@ -108,9 +108,13 @@ def main() -> None:
     row(f"p50 of {options.requests}", f"{p50:.1f} ms", f"{TARGETS['p50']} ms")
     row(f"p99 of {options.requests}", f"{p99:.1f} ms", f"{TARGETS['p99']} ms")
     row("the network alone", f"{net_milliseconds():.2f} ms", f"{TARGETS['net']} ms")
+    counts = Counter(status for status, _ in many)
+    crowd = np.percentile([ms for status, ms in many if status == 200], [50, 99])
     busy, good, total = counts.pop(503, 0), counts.pop(200, 0), sum(counts.values())
     load = f"{options.clients} clients, {options.seconds:g} s"
     row(f"{load}: answers a second", f"{good / options.seconds:.1f}")
+    row(f"{load}: p50 of these", f"{crowd[0]:.1f} ms")
+    row(f"{load}: p99 of these", f"{crowd[1]:.1f} ms")
     row(f"{load}: told to try again (503)", f"{busy}")
     row(f"{load}: any other error", f"{total} {dict(counts) or ''}".strip(), "0")
     memories = f"{before:.0f} -> {after:.0f} MB"

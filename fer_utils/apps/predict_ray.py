@@ -119,6 +119,7 @@ def answers(
     """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel("ERROR")  # its news are not the user's
     cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
     size = max(1, min(BLOCK, len(rows) // (8 * cores)))
     starts = range(0, len(rows), size)
