@@ -55,8 +55,8 @@ suite: $(READY)  ## train every recipe on record again (hours); resumes
 bench: $(READY)  ## measure speed beside the usual way: one table, kept on record
 	@$(PY) bench/compare.py
 
-site: $(READY)  ## build the page that needs no server; it goes to build/site/try/
-	@$(PY) tools/try_page.py
+site: $(READY)  ## build the course as a web site, in build/site/
+	@$(PY) tools/web_site.py
 
 clean:  ## remove what was built; keeps data/ and runs/
 	rm -rf build $(VENV)
@@ -71,5 +71,5 @@ $(READY): pyproject.toml constraints.txt
 	  echo "$(PYTHON) cannot make $(VENV); on Debian: apt install python3-venv" >&2; \
 	  exit 1; }
 	@echo "Installing into $(VENV): some GB on Linux (PyTorch), a few minutes, once."
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e ".[course,lab,test,demo,serve,video,backbones,export,report,scale]"
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e ".[course,lab,test,demo,serve,video,backbones,export,report,scale,site]"
 	@touch $@

@@ -159,6 +159,13 @@ def test_one_range_of_pythons():
     assert f"Python {text}" in (ROOT / "README.md").read_text("utf-8")
 
 
+def test_the_citation_names_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"version: {project['version']}\n" in citation
+    assert f"repository-code: {project['urls']['Repository']}\n" in citation
+
+
 def test_tested_versions_meet_the_floors():
     text = (ROOT / "constraints.txt").read_text("utf-8")
     pins = dict(re.findall(r"^([\w-]+)==(\S+)$", text, re.MULTILINE))

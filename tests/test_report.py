@@ -34,8 +34,9 @@ def house(tmp_path):
     """A copy of what `make report` reads and writes."""
     ignored = shutil.ignore_patterns("report.html", "report.pdf")
     shutil.copytree(ROOT / "report", tmp_path / "report", ignore=ignored)
-    for name in ("README.md", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "site").mkdir()
+    for name in ("README.md", "pyproject.toml", "site/results.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 
@@ -52,7 +53,8 @@ def test_every_figure_of_the_report_can_be_had(facts):
     template = (ROOT / "report" / "report.md").read_text("utf-8")
     used = re.findall(r'\bfigure\("(\w+)"', template)
     assert len(set(used)) == len(used)
-    made = set(figures.FIGURES) | set(figures.SCREENSHOTS) - {"page"}
+    elsewhere = {"page", "strip"}
+    made = (set(figures.FIGURES) | set(figures.SCREENSHOTS)) - elsewhere
     assert set(used) == made, "drawn, but not in the report, or the other way round"
     for name in used:
         path = ROOT / "report" / "images" / f"{name}.png"
@@ -69,8 +71,9 @@ def test_a_missing_run_says_so(house):
     assert text.count(NOT_RUN) > before.count(NOT_RUN)
     assert f"{NOT_RUN}: needs {SHIPPED}" in text, "its figures"
     assert "images/confusion_matrix.png" not in text
-    readme = report.readme(facts, (house / "README.md").read_text("utf-8"))
-    assert re.search(rf"^\| `{SHIPPED}` .*{re.escape(NOT_RUN)}", readme, re.MULTILINE)
+    page = "site/results.md"
+    results = report.page(facts, (house / page).read_text("utf-8"), page)
+    assert re.search(rf"^\| `{SHIPPED}` .*{re.escape(NOT_RUN)}", results, re.MULTILINE)
 
 
 def test_no_run_at_all_and_no_bench(house):
@@ -151,8 +154,8 @@ def test_make_twice_gives_the_same_bytes(house, monkeypatch, capsys):
     assert first.keys() == second.keys()
     assert [p.name for p in first if first[p] != second[p]] == []
     assert report.stale(house) == []
-    spoil(house / "README.md", f"| `{SHIPPED}`", "| `a better one`")
-    assert report.stale(house) == ["README.md"]
+    spoil(house / "site" / "results.md", f"| `{SHIPPED}`", "| `a better one`")
+    assert report.stale(house) == ["site/results.md"]
 
 
 def test_page_and_pdf_hold_everything(facts):

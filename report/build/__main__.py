@@ -1,8 +1,8 @@
 """Records → figures, tables, and the written report (`make report`).
 
 Reads report/runs/, report/references.toml and report/data.json; writes report/images/,
-report/report.html, report/report.pdf, and the generated tables of README.md. Needs no
-GPU, network or browser. `--check` only fails when README.md or report.pdf is stale.
+report/report.html, report/report.pdf, and the tables in README.md and site/results.md.
+Needs no GPU, network or browser. `--check` only fails when one of them is stale.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from fer_utils.files import write_atomic
 
 from . import figures, typeset
 from .facts import ROOT, Facts, keep_data, read_facts
-from .text import digest, readme, render
+from .text import PAGES, digest, page, render
 
 
 def draw(facts: Facts, data: FER2013 | None, root: Path) -> None:
@@ -45,8 +45,9 @@ def make(root: Path = ROOT) -> None:
     facts = read_facts(root)
     print(f"{len(facts.runs)} runs on record")
     draw(facts, data, root)
-    path = root / "README.md"
-    write_atomic(path, readme(facts, path.read_text("utf-8")).encode())
+    for name in PAGES:
+        path = root / name
+        write_atomic(path, page(facts, path.read_text("utf-8"), name).encode())
     text, report = render(facts, root), root / "report"
     write_atomic(report / "report.html", typeset.web_page(text, report).encode())
     print("report/report.html", flush=True)
@@ -56,8 +57,9 @@ def make(root: Path = ROOT) -> None:
 
 def stale(root: Path = ROOT) -> list[str]:
     """What says something else than the records, and is to be made again."""
-    facts, text = read_facts(root), (root / "README.md").read_text("utf-8")
-    found = ["README.md"] if readme(facts, text) != text else []
+    facts = read_facts(root)
+    texts = {name: (root / name).read_text("utf-8") for name in PAGES}
+    found = [name for name in PAGES if page(facts, texts[name], name) != texts[name]]
     pages = root / "report" / "report.pdf"
     wanted = digest(render(facts, root), root).encode()
     if not pages.exists() or wanted not in pages.read_bytes():

@@ -24,6 +24,7 @@ from fer_utils.photos import PORTRAIT, Predictor, crop_faces, find_faces, open_p
 from fer_utils.training import POLICIES, Policy, Run, augment, recipe_names
 
 from .facts import Facts, counts_only
+from .strip import strip
 
 DPI = 200  # legible in print
 SCREENSHOTS = ("page", "request", "response")  # made by tools/screenshots.py
@@ -191,6 +192,7 @@ def gradcam(data: FER2013) -> plots.Picture:
 
 
 FIGURES = {
+    "strip": Figure(strip, every=("people",), pixels=True),
     "class_counts": Figure(lambda facts: plots.class_counts(counts_only(facts))),
     "emotions": Figure(lambda data: plots.emotions(data, each=5), pixels=True),
     "transformed_images": Figure(transformed_images),

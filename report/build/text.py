@@ -1,4 +1,4 @@
-"""The words of the report and README's tables, with all numbers filled in."""
+"""The words of the report, and the tables of README and site, numbers filled in."""
 
 import re
 import tomllib
@@ -17,8 +17,12 @@ from .facts import NOT_RUN, ROOT, Facts, NotRun, or_not_run
 
 HEADLINES = (
     figures.SHIPPED, "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-longer",
-    "c-longer", "d-avg",
+    "c-augmented", "d-avg",
 )  # fmt: skip
+
+
+# The pages that hold generated tables, each between lines with its name.
+PAGES = {"README.md": ("best",), "site/results.md": ("results", "reference", "bench")}
 
 
 def render(facts: Facts, root: Path = ROOT) -> str:
@@ -33,16 +37,16 @@ def render(facts: Facts, root: Path = ROOT) -> str:
         raise FerError(f"{path}: {reason(error)}") from None
 
 
-def readme(facts: Facts, text: str) -> str:
-    """README.md with its generated tables brought up to date."""
+def page(facts: Facts, text: str, where: str) -> str:
+    """One of PAGES with its generated tables brought up to date."""
     generated = {
-        "model": tables.shipped(),
-        "results": tables.results(facts, HEADLINES),
-        "reference": tables.reference_table(facts),
-        "bench": tables.bench(facts),
+        "best": tables.best,
+        "results": lambda facts: tables.results(facts, HEADLINES),
+        "reference": tables.reference_table,
+        "bench": tables.bench,
     }
-    blocks = {name: f"{rows}\n" for name, rows in generated.items()}
-    return fill(text, blocks, "README.md")
+    blocks = {name: f"{generated[name](facts)}\n" for name in PAGES[where]}
+    return fill(text, blocks, where)
 
 
 def digest(text: str, root: Path = ROOT) -> str:
