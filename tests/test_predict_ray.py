@@ -147,6 +147,18 @@ def test_a_folder_of_other_files_is_refused(photos, predictor):
     assert sorted(photos.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    "options", [{"views": 5}, {"abstain_below": 2}, {"min_size": 0}]
+)
+def test_wrong_options_are_named_before_anything_starts(
+    photos, predictor, tmp_path, options, monkeypatch
+):
+    monkeypatch.setattr(predict_ray, "running_ray", None)
+    with pytest.raises(FerError, match=str(next(iter(options.values())))):
+        predict_with_ray(predictor, [str(photos)], tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_is_no_folder(photos, predictor, tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(FerError, match="this is a file"):

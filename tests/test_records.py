@@ -18,10 +18,8 @@ FLOORS = {
     ("c-linear", "val"): 0.4039,
     ("c-one-rate", "val"): 0.6149,
     ("c-one-rate", "test"): 0.6149,
-    ("c-augmented", "val"): 0.60,
-    ("c-augmented", "test"): 0.62,
-    ("c-longer", "val"): 0.645,
-    ("c-longer", "test"): 0.655,
+    ("c-augmented", "val"): 0.645,
+    ("c-augmented", "test"): 0.655,
     ("custom-cnn", "test"): 0.659,
     ("resnet9", "test"): 0.659,
     ("laptop", "test"): 0.659,
@@ -32,7 +30,7 @@ FLOORS = {
     ("g-vgg16", "val"): 0.26,  # above saying the most frequent class, always
 }
 
-LADDER = ("c-linear", "c-one-rate", "c-discriminative", "c-augmented", "c-longer")
+RUNGS = ("c-one-rate", "c-one-low-rate", "c-frozen-lower", "c-discriminative")
 TAUGHT = ("taught", "wide-cnn", "deep-cnn", "compact-cnn")
 
 
@@ -88,16 +86,14 @@ def test_floor(name, part):
     assert accuracy(name, part) >= FLOORS[name, part]
 
 
-def test_the_ladder_rises():
-    """All layers gain most, falling rates a good deal.
+@pytest.mark.parametrize("name", RUNGS)
+def test_the_ladder_rises(name):
+    """All layers gain most, a longer training with augmentation a good deal.
 
-    In between the reference's order does not hold here: with constant rates and few
-    epochs, one rate for all does as well as two, and as augmentation.
+    In between the reference's order does not hold here: one rate for all does as well
+    as two, where it was chosen well.
     """
-    for name in ("c-one-rate", "c-one-low-rate"):
-        assert accuracy("c-linear") + 0.1 < accuracy(name) < accuracy("c-longer")
-    assert accuracy("c-linear") + 0.1 < accuracy("c-discriminative")
-    assert max(map(accuracy, LADDER)) == accuracy("c-longer")
+    assert accuracy("c-linear") + 0.1 < accuracy(name) < accuracy("c-augmented")
 
 
 def test_augmentation_pays_in_a_long_training():

@@ -7,7 +7,7 @@ Where a machine can be had for minutes only, `--minutes` stops in time; the same
 goes on from the last whole epoch. On a GPU, records first and then the references:
 
     python tools/suite.py --profile full --minutes 9 record-resnet18 record-vgg sprint
-    python tools/suite.py --profile full --minutes 9 a-longer c-longer d-avg d-max f-128
+    python tools/suite.py --profile full --minutes 9 a-longer c-augmented d-avg d-max
 """
 
 import argparse

@@ -30,7 +30,7 @@ COLAB = "https://colab.research.google.com"
 # What tells that an extra is there: a module that it alone brings.
 EXTRAS = {"course": "torch", "backbones": "efficientnet_lite_pytorch"}
 EXTRAS |= {"demo": "anywidget", "video": "av"}
-EXTRAS |= {"export": "onnxscript", "serve": "fastapi"}
+EXTRAS |= {"export": "onnxscript", "serve": "fastapi", "scale": "ray"}
 SETUP = """\
 from importlib.util import find_spec
 

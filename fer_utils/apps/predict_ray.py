@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import ray
+from PIL import Image
 from ray.data import TaskPoolStrategy
 from ray.exceptions import RayError
 from tqdm.auto import tqdm
@@ -27,19 +28,20 @@ from .predict_files import find_photos
 
 MAX_FILE = 64 * 2**20  # bytes of one photo
 PART = 1000  # photos a table: what is done again, at most, after a sudden end
-BLOCK = 100  # photos handed out at once; of a lost worker, these are done again
+BLOCK = 50  # photos handed out at once; of a lost worker, these are done again
 # A row a photo, from the first stage to the last; each stage fills in what it finds.
 ROW = pa.schema(
     {
         "photo": pa.string(),
         "path": pa.binary(),  # not every path is text
-        "file": pa.binary(),
+        "file": pa.large_binary(),
         "error": pa.string(),
         "boxes": pa.list_(pa.list_(pa.int32())),
         "crops": pa.binary(),
         "chances": pa.list_(pa.list_(pa.float32())),
     }
 )
+BLANK = Image.new("RGB", (64, 48))
 EMPTY = dict.fromkeys(ROW.names) | {"boxes": [], "chances": []}
 
 
@@ -56,6 +58,8 @@ def predict_with_ray(
     those of `Predictor.predict`. Returns how many photos have an error. On a cluster
     (RAY_ADDRESS names it), the photos have to lie where all machines see them.
     """
+    # What is wrong with the options is said here, not by a worker.
+    predictor.predict(BLANK, abstain_below=abstain_below, **options)
     settings = {"model": predictor.model_name, "abstain_below": abstain_below}
     tables = FaceTables(out, predictor.classes, settings | options)
     photos = {as_text(path): path for path, _ in find_photos(sources)}
@@ -97,7 +101,6 @@ def running_ray() -> Iterator[None]:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             quiet = {"log_to_driver": False, "logging_level": "ERROR"}
             ray.init(include_dashboard=False, **quiet)
-            logging.getLogger("ray.data").setLevel("ERROR")
         yield
     except (RayError, ConnectionError) as error:
         cause = getattr(error, "cause", None) or error
@@ -130,7 +133,7 @@ def answers(
     for stage, workers, share, settings in (
         (read, 2 * cores, 0, {}),
         (find, cores, 0.8, options),
-        (name, max(1, cores // 5), 0.2, {"held": held, "views": views}),
+        (name, cores, 0.2, {"held": held, "views": views}),
     ):
         data = data.map_batches(
             stage,

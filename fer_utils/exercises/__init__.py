@@ -14,7 +14,7 @@ from .exercise import EXERCISES, Wrong
 # The module of a notebook's exercises, by the notebook's number.
 LESSONS = {1: "explore", 2: "augmentation", 3: "training", 4: "fine_tuning"}
 LESSONS |= {5: "evaluation", 6: "photos", 7: "serving", 8: "records"}
-LESSONS |= {9: "quiet_faults"}
+LESSONS |= {9: "quiet_faults", 10: "scaling"}
 TRIES: Counter[str] = Counter()  # wrong answers so far, by exercise
 
 

@@ -101,7 +101,7 @@ TRANSFER = ("a-head", "a-fine-tuned")
 RUNGS = {
     "c-linear": "linear head", "c-one-rate": "all layers, one rate",
     "c-frozen-lower": "lower half frozen", "c-discriminative": "discriminative rates",
-    "c-longer": "+ augmentation, longer",
+    "c-augmented": "+ augmentation, longer",
 }  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def coverage(facts: Facts) -> plots.Picture:
 
 COMPARED = (
     SHIPPED, "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-head",
-    "a-fine-tuned", "c-linear", "c-one-rate", "c-discriminative", "c-longer",
+    "a-fine-tuned", "c-linear", "c-one-rate", "c-discriminative", "c-augmented",
     "f-128", "g-vgg16",
 )  # fmt: skip
 
