@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -157,6 +158,18 @@ def test_wrong_options_are_named_before_anything_starts(
     with pytest.raises(FerError, match=str(next(iter(options.values())))):
         predict_with_ray(predictor, [str(photos)], tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_cluster_that_is_not_there_is_named_at_once():
+    with socket.socket() as held:  # bound, but nobody listens
+        held.bind(("127.0.0.1", 0))
+        address = f"ray://127.0.0.1:{held.getsockname()[1]}"
+        with pytest.raises(FerError, match=rf"{address}: nobody answers.*unset it"):
+            predict_ray.check_address(address)
+    with pytest.raises(FerError, match="nobody answers"):
+        predict_ray.check_address("localhost:99999999")
+    for kind in ("", "auto", "local"):
+        predict_ray.check_address(kind)
 
 
 def test_a_file_is_no_folder(photos, predictor, tmp_path):

@@ -43,10 +43,8 @@ def build(folder: Path = FOLDER, with_try: bool = True) -> Path:
     done = subprocess.run([*sphinx, str(SOURCE), str(folder)])
     if done.returncode:
         raise FerError("Sphinx had something to complain about; see above")
-    shutil.copytree(ROOT / "report" / "images", folder / "report" / "images")
-    for name in ("report.pdf", "report.html"):
-        if (ROOT / "report" / name).exists():
-            shutil.copy(ROOT / "report" / name, folder / "report" / name)
+    (folder / "report").mkdir()
+    shutil.copy(ROOT / "report" / "report.pdf", folder / "report")
     if with_try:
         try_page.build(folder / "try")
     return folder

@@ -5,6 +5,7 @@ Ray Data hands the work out, and hands it out again where a worker is lost.
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -18,7 +19,7 @@ from ray.data import TaskPoolStrategy
 from ray.exceptions import RayError
 from tqdm.auto import tqdm
 
-from ..errors import FerError, PhotoError, reason
+from ..errors import FerError, PhotoError, reason, shorten
 from ..photos import Predictor
 from ..photos.crop import SIZE
 from ..photos.open import decode_photo, read_photo
@@ -95,6 +96,8 @@ def as_text(path: str) -> str:
 def running_ray() -> Iterator[None]:
     """Use the Ray that runs, or RAY_ADDRESS's cluster, or start one for a while."""
     started = not ray.is_initialized()
+    if started:
+        check_address(os.environ.get("RAY_ADDRESS", ""))
     try:
         if started:
             # Nothing about its use is to leave this machine.
@@ -109,6 +112,19 @@ def running_ray() -> Iterator[None]:
     finally:
         if started:
             ray.shutdown()
+
+
+def check_address(address: str) -> None:
+    """Raise `FerError` if nobody listens there; Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdigit():  # "auto", "local", or none
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        why = f"RAY_ADDRESS = {shorten(address)}: nobody answers ({reason(error)})"
+        hint = "start a cluster there with `ray start --head`, or unset it"
+        raise FerError(f"{why}; {hint}") from None
 
 
 def answers(

@@ -4,22 +4,22 @@ import math
 
 from .exercise import exercise, learners_code, off_by
 
-SHARE, TIMES = 0.95, 10  # in parallel; as fast
+SHARE, TIMES = 0.90, 5  # in parallel; as fast
 WRITE, PHOTO, BETWEEN = 2.0, 0.020, 3600.0  # seconds; see `lost` in the notebook
 NEAR = 500  # photos
 
 
 @exercise(
     "10.1",
-    "Ten times as fast: which share of the time is left, and how much of that does the "
-    "part take that cannot be shared?",
-    "A tenth of the time is left, and 0.05 of the whole cannot be shared. How much is "
-    "left for the other 0.95?",
-    "0.95 / n has to fit into 0.1 − 0.05; find the smallest n, or try one after the "
-    "other with `amdahl(0.95, n)`.",
-    praise="And no number of cores makes it more than twenty times as fast.",
+    "Five times as fast: which share of the time is left, and how much of that does "
+    "the part take that cannot be shared?",
+    "A fifth of the time is left, and 0.1 of the whole cannot be shared. How much is "
+    "left for the other 0.9?",
+    "0.9 / n has to fit into 0.2 − 0.1; find the smallest n, or try one after the "
+    "other with `amdahl(0.9, n)`.",
+    praise="And no number of cores makes it more than ten times as fast.",
 )
-def cores_for_ten(answer: object) -> str:
+def cores_for_five(answer: object) -> str:
     return off_by(answer, SHARE / (1 / TIMES - (1 - SHARE)), 0.5)
 
 

@@ -289,7 +289,10 @@ def best(facts: Facts) -> str:
     rows = []
     for name in SHIPPED:
         about = load_model(name).metadata
-        said, runs = about["scores"]["test"], facts.seeds(about["recipe"]["name"], "cpu")
+        runs, said = (
+            facts.seeds(about["recipe"]["name"], "cpu"),
+            about["scores"]["test"],
+        )
         people, full, clean = said["people"], said["accuracy"], said["clean"]
         shown = people["agreement"], full, clean["accuracy"]
         rows.append([f"`{name}`, ships", "6", "1", *map(percent, shown), took(runs)])

@@ -16,7 +16,7 @@ addEventListener(
   true, // such events do not bubble
 );
 addEventListener("DOMContentLoaded", () => {
-  document.body.classList.add("busy"); // until the networks are loaded
+  if (!document.body.className) document.body.className = "busy"; // until all is loaded
   if (location.protocol === "file:") {
     fail(
       "Opened as a file, this page cannot load its parts; run “python -m http.server” in its folder and open http://localhost:8000.",
