@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 
+from fer_utils.photos import PORTRAIT
+
 
 @contextmanager
 def watched(page, url: str, methods: tuple[str, ...] = ("GET", "POST")):
@@ -30,6 +32,30 @@ def sentence(page) -> str:
     """Return what the page says, when it has done its work."""
     page.wait_for_selector("body:not(.busy)")
     return page.get_by_role("status").inner_text()
+
+
+def choose_by_keyboard(page) -> None:
+    """Press the focused button, which must ask for a file; give it the portrait.
+
+    The dialog itself is left out: now and then Chromium does not tell that it opened.
+    """
+    page.evaluate(
+        "() => document.getElementById('file').addEventListener('click', (event) => {"
+        "event.preventDefault(); window.asked = navigator.userActivation.isActive; })"
+    )
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => window.asked")
+    page.set_input_files("#file", PORTRAIT)
+
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
+
+
+def assert_fits_a_phone(page) -> None:
+    """Show the portrait; nothing may reach beyond PHONE's width."""
+    page.set_input_files("#file", PORTRAIT)
+    assert seen(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
 
 
 def seen(page) -> str:

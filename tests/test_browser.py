@@ -5,7 +5,14 @@ import io
 import re
 
 import pytest
-from pages import seen, sentence, watched
+from pages import (
+    PHONE,
+    assert_fits_a_phone,
+    choose_by_keyboard,
+    seen,
+    sentence,
+    watched,
+)
 from PIL import Image
 
 from fer_utils.photos import PORTRAIT
@@ -184,10 +191,9 @@ def test_refused_camera(page):
 
 
 def test_keyboard(page):
-    page.on("filechooser", lambda chooser: chooser.set_files(PORTRAIT))
     page.keyboard.press("Tab")
     assert focused(page) == "Choose a photo"
-    page.keyboard.press("Enter")
+    choose_by_keyboard(page)
     assert seen(page)
     page.keyboard.press("Tab")
     assert focused(page) == "Use camera"
@@ -245,14 +251,9 @@ def luminance(colour):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
-
-
 @pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])
 def test_phone(page):
-    page.set_input_files("#file", PORTRAIT)
-    assert seen(page)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    assert_fits_a_phone(page)
     for button in page.locator(".tools .button").all():
         assert button.bounding_box()["height"] >= 44
     stage, result = (page.locator(".card").nth(n).bounding_box() for n in (0, 1))

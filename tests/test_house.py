@@ -97,6 +97,14 @@ def test_counts_and_outputs(path):
 
 
 @each_notebook
+def test_no_price_is_taken_for_a_formula(path):
+    """Two dollar signs in a text make a formula of what is between them."""
+    said = [texts(output) for cell in code_cells(path) for output in cell.outputs]
+    for text in [*markdown(path), *said]:
+        assert not re.search(r"\d \$", text), "write dollars"
+
+
+@each_notebook
 def test_code(path):
     cells = code_cells(path)
     setups = [cell for cell in cells if "setup" in tags(cell)]

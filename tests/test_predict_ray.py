@@ -172,6 +172,20 @@ def test_a_cluster_that_is_not_there_is_named_at_once():
         predict_ray.check_address(kind)
 
 
+def test_a_ray_that_does_not_start_is_one_line(monkeypatch):
+    tries = []
+
+    def init(**_):
+        tries.append("try")
+        raise Exception("The current node timed out during startup. This could …")
+
+    monkeypatch.setattr(predict_ray.ray, "init", init)
+    monkeypatch.setattr(predict_ray.ray, "shutdown", lambda: None)
+    with pytest.raises(FerError, match=r"does not start \(The current node timed out"):
+        predict_ray.start_ray()
+    assert len(tries) == 2
+
+
 def test_a_file_is_no_folder(photos, predictor, tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(FerError, match="this is a file"):
@@ -182,6 +196,26 @@ def test_a_damaged_table_is_named(photos, predictor, tmp_path):
     (tmp_path / "part-000000.parquet").write_bytes(b"PAR1")
     with pytest.raises(FerError, match=r"part-000000.parquet: cannot be read.*delete"):
         predict_with_ray(predictor, [str(photos)], tmp_path)
+
+
+def test_tables_of_another_program_are_left_alone(photos, predictor, tmp_path):
+    table = tmp_path / "part-000000.parquet"
+    pd.DataFrame({"x": [1]}).to_parquet(table)
+    with pytest.raises(FerError, match=r"of another program.*name an empty"):
+        predict_with_ray(predictor, [str(photos)], tmp_path)
+    table.rename(tmp_path / "part-abc.parquet")
+    with pytest.raises(FerError, match="holds other files"):
+        predict_with_ray(predictor, [str(photos)], tmp_path)
+
+
+def test_a_second_network_cannot_join(answered, photos):
+    other = Predictor.load("fer2013-labels")
+    with pytest.raises(FerError, match=r"made with.*name an empty"):
+        predict_with_ray(other, [str(photos)], answered[0])
+    again = Predictor.load()  # the same name, another training
+    again.network.metadata = again.network.metadata | {"scores": {}}
+    with pytest.raises(FerError, match=r"made with.*name an empty"):
+        predict_with_ray(again, [str(photos)], answered[0])
 
 
 def test_a_full_disk_is_one_line(photos, predictor, tmp_path, monkeypatch):
@@ -222,7 +256,7 @@ def test_the_command(fer, photos, tmp_path):
     code, _, err = fer("predict", "--engine", "ray", "--csv", photos / "03.jpg", out)
     assert code == 1 and "leave --json, --csv" in err
     code, _, err = fer("predict", "--engine", "ray", tmp_path / "none.jpg", out)
-    assert code == 1 and "1 photos have an error" in err
+    assert code == 1 and "photos with an error: 1" in err
 
 
 def test_probabilities_are_whole(answered):

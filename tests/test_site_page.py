@@ -5,7 +5,14 @@ import re
 import shutil
 
 import pytest
-from pages import seen, sentence, watched
+from pages import (
+    PHONE,
+    assert_fits_a_phone,
+    choose_by_keyboard,
+    seen,
+    sentence,
+    watched,
+)
 from PIL import Image
 
 from browser import missing, serving
@@ -138,9 +145,8 @@ def test_opened_from_the_disk_it_says_how_to_serve_it(browser, page_folder):
 
 def test_keyboard_reaches_everything(page):
     assert "Nothing yet" in sentence(page)
-    page.on("filechooser", lambda chooser: chooser.set_files(PORTRAIT))
     page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
+    choose_by_keyboard(page)
     assert seen(page)
     for name in ("Use camera", "Sample photo"):
         page.keyboard.press("Tab")
@@ -149,14 +155,9 @@ def test_keyboard_reaches_everything(page):
     assert page.evaluate("document.activeElement.id") == "unsure"
 
 
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
-
-
 @pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])
 def test_phone(page):
-    page.set_input_files("#file", PORTRAIT)
-    assert seen(page)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    assert_fits_a_phone(page)
 
 
 def test_the_page_says_what_it_is_for(page):

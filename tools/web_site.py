@@ -31,7 +31,8 @@ ERRORS = re.compile(r"(?ms)^## If you see this error\n+(.*?)(?=^## |\Z)")
 
 def build(folder: Path = FOLDER, with_try: bool = True) -> Path:
     """Write the site to a folder, in place of an older one; `FerError` if it fails."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
+    taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+    if taken and not (folder / MARK).exists():
         raise FerError(f"{folder} holds something else than this site; name another")
     sources(SOURCE)
     shutil.rmtree(folder, ignore_errors=True)
@@ -42,7 +43,7 @@ def build(folder: Path = FOLDER, with_try: bool = True) -> Path:
     sphinx += ["-D", f"html_theme_options.repository_url={repository()}"]
     done = subprocess.run([*sphinx, str(SOURCE), str(folder)])
     if done.returncode:
-        raise FerError("Sphinx had something to complain about; see above")
+        raise FerError("Sphinx names faults, see above; mend them and run this again")
     (folder / "report").mkdir()
     shutil.copy(ROOT / "report" / "report.pdf", folder / "report")
     if with_try:

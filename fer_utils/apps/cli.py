@@ -266,7 +266,7 @@ def predict_at_scale(predictor, photos, style, annotate, options) -> int:
         raise Exit(130) from None
     print(f"The tables are in {out}; pandas.read_parquet reads the folder.")
     if failed:
-        print(f"fer: {failed} photos have an error, see there", file=sys.stderr)
+        print(f"fer: photos with an error: {failed}; see there", file=sys.stderr)
     return failed
 
 

@@ -1,6 +1,7 @@
 """A folder of parquet tables of faces, which grows until all photos are answered."""
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from ..photos.face import judge
 from ..photos.table import COLUMNS
 
 SETTINGS = b"fer predict"  # the key in a table's metadata that says how it was made
+NAME = re.compile(r"part-(\d{6,})\.parquet")
 TEXTS = ("photo", "emotion", "error")
 WHOLE = ("face", "left", "top", "right", "bottom")
 
@@ -45,21 +47,22 @@ class FaceTables:
     def _take(self, path: Path) -> None:
         """Note what an earlier call has answered; `FerError` if that was another."""
         other = "; name an empty or a new folder for the tables"
-        if not path.match("part-*.parquet"):
+        if not NAME.fullmatch(path.name):
             raise FerError(f"{path.parent} holds other files ({path.name}){other}")
         try:
-            table = pq.read_table(path, columns=["photo", "error"])
+            made = (pq.read_schema(path).metadata or {}).get(SETTINGS, b"")
+            if same := made == self.schema.metadata[SETTINGS]:
+                table = pq.read_table(path, columns=["photo", "error"])
         except (pa.ArrowException, OSError) as error:
-            why = f"cannot be read ({reason(error)})"
-            raise FerError(f"{path}: {why}; delete it, and it is made again") from None
-        made = (table.schema.metadata or {}).get(SETTINGS)
-        if made != self.schema.metadata[SETTINGS]:
+            why = f"cannot be read ({reason(error)}){other}"
+            raise FerError(f"{path}: {why}, or delete this one") from None
+        if not same:
             given = self.schema.metadata[SETTINGS].decode()
-            what = f"were made with {made.decode()}" if made else "are not from here"
-            raise FerError(f"{path.parent}: its tables {what}, not {given}{other}")
+            what = f"made with {made.decode()}" if made else "of another program"
+            raise FerError(f"{path.parent}: its tables are {what}, not {given}{other}")
         self.photos |= set(table["photo"].to_pylist())
         self.failed += len(table) - table["error"].null_count
-        self.parts = max(self.parts, int(path.stem.rpartition("-")[2]) + 1)
+        self.parts = max(self.parts, int(NAME.fullmatch(path.name)[1]) + 1)
 
     def write(self, answers: list[dict]) -> None:
         """Write a table of answers: photo, error, boxes and chances of each."""

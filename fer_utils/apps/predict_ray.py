@@ -3,12 +3,14 @@
 Ray Data hands the work out, and hands it out again where a worker is lost.
 """
 
+import json
 import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +63,12 @@ def predict_with_ray(
     """
     # What is wrong with the options is said here, not by a worker.
     predictor.predict(BLANK, abstain_below=abstain_below, **options)
-    settings = {"model": predictor.model_name, "abstain_below": abstain_below}
+    header = json.dumps(dict(predictor.network.metadata), sort_keys=True, default=str)
+    weights = blake2b(header.encode(), digest_size=6).hexdigest()  # of this training
+    settings = {"model": predictor.model_name, "weights": weights}
+    settings |= {"abstain_below": abstain_below}
     tables = FaceTables(out, predictor.classes, settings | options)
-    photos = {as_text(path): path for path, _ in find_photos(sources)}
+    photos = {in_table(path): path for path, _ in find_photos(sources)}
     left = [
         EMPTY | {"photo": photo, "path": os.fsencode(path)}
         for photo, path in photos.items()
@@ -87,7 +92,7 @@ def predict_with_ray(
     return tables.failed
 
 
-def as_text(path: str) -> str:
+def in_table(path: str) -> str:
     """Return a path as a table can hold it: what is not text in it, as its code."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
@@ -96,14 +101,9 @@ def as_text(path: str) -> str:
 def running_ray() -> Iterator[None]:
     """Use the Ray that runs, or RAY_ADDRESS's cluster, or start one for a while."""
     started = not ray.is_initialized()
-    if started:
-        check_address(os.environ.get("RAY_ADDRESS", ""))
     try:
         if started:
-            # Nothing about its use is to leave this machine.
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-            ray.init(include_dashboard=False, **quiet)
+            start_ray()
         yield
     except (RayError, ConnectionError) as error:
         cause = getattr(error, "cause", None) or error
@@ -112,6 +112,23 @@ def running_ray() -> Iterator[None]:
     finally:
         if started:
             ray.shutdown()
+
+
+def start_ray() -> None:
+    """Start Ray without its own news; `FerError` if it does not start."""
+    check_address(os.environ.get("RAY_ADDRESS", ""))
+    # Nothing about its use is to leave this machine.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    for last in (False, True):  # it waits for half a minute, too short when busy
+        try:
+            ray.init(include_dashboard=False, **quiet)
+            return
+        except Exception as error:  # Ray has no class of its own for this
+            ray.shutdown()
+            if last:
+                why = f"Ray does not start ({reason(error)})"
+                raise FerError(f"{why}; try again when the machine is idle") from None
 
 
 def check_address(address: str) -> None:
