@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from fer_utils.errors import FerError
 from fer_utils.models import load_model
 from fer_utils.training import recipe
 from report.build import __main__ as report
-from report.build import figures, tables, typeset
+from report.build import effects, figures, tables, typeset
 from report.build.facts import NOT_RUN, keep_data, read_facts
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +61,48 @@ def test_every_figure_of_the_report_can_be_had(facts):
         path = ROOT / "report" / "images" / f"{name}.png"
         lacking = name in figures.FIGURES and figures.FIGURES[name].lacking(facts)
         assert path.exists() != bool(lacking), name
+
+
+def test_the_paper_has_ten_pages_at_most(facts):
+    source = typeset.markup(report.render(facts), ROOT / "report").encode()
+    asked = {"root": ROOT / "report", "sys_inputs": {"keywords": ""}}
+    found = typst.query(source, "<pages>", field="value", one=True, **asked)
+    (page,) = json.loads(found)
+    assert 5 < page <= 10
+
+
+def test_every_fault_is_shown_by_a_line_of_code(facts):
+    for fault in facts.references["fault"]:
+        address = r"https://github\.com/[^/]+/[^/]+/blob/[0-9a-f]{40}/.+"
+        assert re.fullmatch(address, fault["evidence"]), fault["what"]
+        assert fault["line"] and fault["project"] in "ABCDE"
+
+
+def test_the_effects_are_those_of_the_records(facts):
+    found = {mark.what: mark for mark in effects.marks(facts, SHIPPED)}
+    scores = facts.run(SHIPPED).scores("test")
+    assert found["all images, two views"].share == scores.accuracy
+    same, other, people = list(found.values())[-3:]
+    assert same.count + other.count == people.count == scores.people.faces
+    assert people.share == pytest.approx(scores.people.agreement, abs=1e-4)
+    candidates, luck = effects.luck_of_choice(facts)
+    assert candidates > 10 and 0.002 < luck < 0.015
+
+
+def test_the_list_of_duplicates_agrees_with_the_audit(facts):
+    lines = (ROOT / "report" / "duplicates.csv").read_text("utf-8").splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    audit = facts.data["audit"]
+    blank = [row for row in rows if row[3] == "1"]
+    assert lines[0] == "file,row,group,blank" and len(blank) == audit["blank"]
+    sizes = Counter(row[2] for row in rows)
+    assert sum(size - 1 for size in sizes.values()) == audit["redundant"]
+    trained = {row[2] for row in rows if row[0].startswith("train/")}
+    for part, count in audit["copies"].items():
+        assert sum(f"/{part}_" in r[0] and r[2] in trained for r in rows) == count
+    labels = {(row[2], row[0].split("/")[1]) for row in rows}
+    sides = Counter(group for group, _ in labels)
+    assert sum(n > 1 for n in sides.values()) == audit["conflicting"]
 
 
 def test_a_missing_run_says_so(house):

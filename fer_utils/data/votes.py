@@ -31,7 +31,7 @@ def read_votes(data: FER2013, path: str | Path | None = None) -> np.ndarray:
     if not path.is_file():
         why = "no FER+ votes there; point FER_VOTES at fer2013new.csv"
         raise FerError(f"{path}: {why}")
-    rows = _rows(data.names, path.with_name("fer2013_rows.csv"))
+    rows = csv_rows(data.names, path.with_name("fer2013_rows.csv"))
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))[1:]
@@ -49,8 +49,11 @@ def read_votes(data: FER2013, path: str | Path | None = None) -> np.ndarray:
     return votes
 
 
-def _rows(names: Iterable[str], path: Path) -> np.ndarray:
-    """Return the CSV row of each image, -1 where unknown."""
+def csv_rows(names: Iterable[str], path: Path) -> np.ndarray:
+    """Return the row of fer2013.csv of each image, int64 [N], -1 where unknown.
+
+    `path`: a table file,row for images that are not named as in Kaggle's files.
+    """
     if all(name.startswith("row ") for name in names):
         return np.array([int(name[4:]) for name in names], np.int64)
     if not path.is_file():

@@ -16,7 +16,7 @@ from fer_utils.errors import FerError
 from fer_utils.files import write_atomic
 
 from . import figures, typeset
-from .facts import ROOT, Facts, keep_data, read_facts
+from .facts import ROOT, Facts, keep_data, keep_duplicates, read_facts
 from .text import PAGES, digest, page, render
 
 
@@ -42,6 +42,7 @@ def make(root: Path = ROOT) -> None:
     start = time.perf_counter()
     if data := figures.find_pixels():
         keep_data(data, root / "report" / "data.json")
+        keep_duplicates(data, root / "report" / "duplicates.csv")
     facts = read_facts(root)
     print(f"{len(facts.runs)} runs on record")
     draw(facts, data, root)

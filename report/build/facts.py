@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_utils.data import FER2013, PROTOCOLS, USAGES, VOTES, read_votes
+from fer_utils.data import FER2013, PROTOCOLS, USAGES, VOTES, majority, read_votes
+from fer_utils.data.votes import csv_rows
 from fer_utils.errors import FerError, reason
 from fer_utils.files import write_atomic
 from fer_utils.labels import EMOTIONS
@@ -51,6 +52,7 @@ class Facts:
     references: dict[str, Any]
     data: dict[str, Any]
     bench: dict[str, Any]
+    stress: dict[str, Any]
 
     def seeds(self, name: str, profile: str = "") -> list[Run]:
         """The finished runs of a recipe, by seed; of one profile, if it is named."""
@@ -92,6 +94,7 @@ def read_facts(root: Path = ROOT) -> Facts:
         _read(report / "references.toml", tomllib.loads),
         _read(report / "data.json", json.loads),
         _read(bench, json.loads) if bench.exists() else {},
+        _read(report / "stress.json", json.loads),
     )
 
 
@@ -114,6 +117,7 @@ def keep_data(data: FER2013, path: Path) -> None:
             for name, parts in ((p, data.split(p)) for p in PROTOCOLS)
         },
         "agreement": agreement(data) or before.get("agreement", {}),
+        "people": said_of_private(data) or before.get("people", {}),
     }
     write_atomic(path, (json.dumps(kept, indent=1) + "\n").encode())
 
@@ -129,6 +133,44 @@ def agreement(data: FER2013) -> dict[str, float]:
     asked = {name: known & (data.labels == i) for i, name in enumerate(EMOTIONS)}
     asked = {"all": known} | asked
     return {name: round(float(same[of].mean()), 4) for name, of in asked.items()}
+
+
+def keep_duplicates(data: FER2013, path: Path) -> None:
+    """List images that repeat another one, or are blank: names and rows, no pixels.
+
+    Images of one `group` have the same pixels; `row` counts in fer2013.csv from 0.
+    """
+    if not data.names[0].endswith(".jpg"):
+        return  # from a CSV, where images have no names: the list stays as it was
+    rows = csv_rows(data.names, path.with_name("fer2013_rows.csv"))
+    blank = np.ptp(data.images, (1, 2)) == 0
+    listed = np.flatnonzero((np.bincount(data.groups)[data.groups] > 1) | blank)
+    order = sorted(listed.tolist(), key=lambda i: data.names[i])
+    number: dict[int, int] = {}
+    lines = ["file,row,group,blank"]
+    for i in order:
+        group = number.setdefault(int(data.groups[i]), len(number) + 1)
+        lines.append(f"{data.names[i]},{rows[i]},{group},{int(blank[i])}")
+    write_atomic(path, ("\n".join(lines) + "\n").encode())
+
+
+def said_of_private(data: FER2013) -> dict[str, str]:
+    """PrivateTest's labels, and what most people said, a digit each; {} without votes.
+
+    The sign `-` stands for images on which no answer has more than half of the votes.
+    """
+    try:
+        part = data.split().test
+        said, clear = majority(part)
+    except FerError:
+        return {}
+    texts = {"labels": part.labels, "majority": np.where(clear, said, -1)}
+    return {name: digits(codes) for name, codes in texts.items()}
+
+
+def digits(codes: np.ndarray) -> str:
+    """Write class codes as one text, `-` for each that is negative."""
+    return "".join(str(code) if code >= 0 else "-" for code in codes.tolist())
 
 
 def counts_only(facts: Facts) -> FER2013:

@@ -23,6 +23,7 @@ from fer_utils.models import load_model
 from fer_utils.photos import PORTRAIT, Predictor, crop_faces, find_faces, open_photo
 from fer_utils.training import POLICIES, Policy, Run, augment, recipe_names
 
+from .effects import many_scores
 from .facts import Facts, counts_only
 from .strip import strip
 
@@ -193,6 +194,7 @@ def gradcam(data: FER2013) -> plots.Picture:
 
 FIGURES = {
     "strip": Figure(strip, every=("people",), pixels=True),
+    "many_scores": Figure(lambda facts: many_scores(facts, SHIPPED), (SHIPPED,)),
     "class_counts": Figure(lambda facts: plots.class_counts(counts_only(facts))),
     "emotions": Figure(lambda data: plots.emotions(data, each=5), pixels=True),
     "transformed_images": Figure(transformed_images),

@@ -186,6 +186,15 @@ def peers(facts: Facts, cite: Callable[[str], str]) -> str:
     return table(head, rows, " r")
 
 
+def faults(facts: Facts) -> str:
+    """Quiet faults of published code: what they do, and where they can be seen."""
+    rows = []
+    for fault in facts.references["fault"]:
+        seen = f"[{fault['project']}]({fault['evidence']})"
+        rows.append([fault["what"], fault["does"], seen, fault["lesson"]])
+    return table(("fault", "what it does", "seen in", "notebook"), rows)
+
+
 def parameters(run: Run) -> str:
     """How many weights, in words."""
     with torch.device("meta"):  # counted, never filled
@@ -282,6 +291,20 @@ def yardsticks(facts: Facts) -> str:
             rows.append([f"`{name}`", *[NOT_RUN] * 4])
     head = ("recipe", "learns", "agrees with people", "classes alike", "label")
     return table(head, rows, "  rrr")
+
+
+def stress(facts: Facts) -> str:
+    """Both shipped networks on spoilt faces, an axis a row: the mean of its levels."""
+    names = [load_model(name).metadata["recipe"]["name"] for name in SHIPPED]
+    cards = [facts.stress["cards"][name]["people"] for name in names]
+    rows = []
+    for axis in dict.fromkeys(line["axis"] for line in cards[0]):
+        of = [[line for line in card if line["axis"] == axis] for card in cards]
+        levels = ", ".join(f"{x['level']:g}" for x in of[0] if x["level"] is not None)
+        means = [percent(fmean(line["accuracy"] for line in lines)) for lines in of]
+        rows.append([axis, levels or DASH, *means])
+    head = ("", "levels", *[f"`{name}`" for name in SHIPPED])
+    return table(head, rows, "  rr")
 
 
 def best(facts: Facts) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined, TemplateError
 
 from fer_utils.errors import FerError, reason
+from fer_utils.evaluation import interval
 from tools.blocks import fill
 
-from . import figures, tables
+from . import effects, figures, tables
 from .facts import NOT_RUN, ROOT, Facts, NotRun, or_not_run
 
 HEADLINES = (
@@ -75,7 +76,15 @@ class Text:
             "shipped": figures.SHIPPED,
             "sizes": {name: f"{side} px" for name, side in figures.SIZES.items()},
             "repository": about["project"]["urls"]["Repository"],
+            "version": about["project"]["version"],
+            "chosen_on_test": self._peers(chosen="PrivateTest"),
+            "ten_views": self._peers(views=10),
         }  # fmt: skip
+
+    def _peers(self, **kind) -> int:
+        """How many of the published records are of that kind."""
+        peers = self.facts.references["peer"]
+        return sum(all(peer[key] == v for key, v in kind.items()) for peer in peers)
 
     def value(self, name: str, part: str, key: str = "accuracy") -> float:
         return tables.value(self.facts.run(name), part, key)
@@ -141,6 +150,44 @@ class Text:
         stored = self.facts.run(name).predictions()
         answers = stored[f"{part}_probabilities"].argmax(1)
         return (answers == stored[f"{part}_labels"]).astype(float)
+
+    def gains(self, name: str) -> str:
+        """The table of what moves the score of a network that stays the same."""
+        return effects.gains(self.facts, name)
+
+    def share(self, what: str) -> str:
+        """One of the shipped network's scores: its name begins so."""
+        marks = effects.marks(self.facts, figures.SHIPPED)
+        return tables.percent(next(m.share for m in marks if m.what.startswith(what)))
+
+    def luck(self) -> str:
+        """How much too good the best of several looks, in points."""
+        return f"{100 * effects.luck_of_choice(self.facts)[1]:.1f} points"
+
+    def parameters(self, name: str) -> str:
+        return tables.parameters(self.facts.run(name))
+
+    def milliseconds(self, what: str) -> str:
+        """How long ours takes, from the first row of the bench that begins so."""
+        return tables.duration(self.facts.bench_row(what)["ours"])
+
+    def seconds(self, name: str) -> str:
+        """The training seconds of each seed."""
+        return ", ".join(f"{r.record.seconds:.0f}" for r in self.facts.seeds(name))
+
+    def newest(self) -> str:
+        """The day on which the newest training on record ended."""
+        return max(
+            (run.record.finished[:10] for run in self.facts.runs), default=NOT_RUN
+        )
+
+    def between(self, name: str, part: str = "test") -> str:
+        """A score with its 95 % interval."""
+        run = self.facts.run(name)
+        share = tables.value(run, part)
+        low, high = interval(share, int(tables.value(run, part, "count")))
+        bounds = f"{100 * low:.1f} to {100 * high:.1f}"
+        return f"{tables.percent(share)} (95 % interval {bounds})"
 
     def copies(self, name: str) -> str:
         """What copies of training images add to a test accuracy, in points."""

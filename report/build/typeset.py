@@ -17,7 +17,7 @@ from PIL import Image
 MARKDOWN = (
     "markdown_strict-raw_html+smart+intraword_underscores+backtick_code_blocks"
     "+pipe_tables+table_captions+implicit_figures+link_attributes"
-    "+auto_identifiers+gfm_auto_identifiers"
+    "+auto_identifiers+gfm_auto_identifiers+header_attributes"
 )
 INCHES = 9  # a picture as wide as this fills the page, smaller ones keep their scale
 HIGHEST = 0.64  # of the page's width: no picture is higher than that
