@@ -3,7 +3,9 @@
 import io
 import re
 import shutil
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 from pages import (
     PHONE,
@@ -16,7 +18,7 @@ from pages import (
 from PIL import Image
 
 from browser import missing, serving
-from fer_utils.photos import PORTRAIT
+from fer_utils.photos import PORTRAIT, Face, Tracker
 
 if missing():
     pytest.skip(f"no browser: {missing()}", allow_module_level=True)
@@ -100,6 +102,36 @@ def test_camera(page):
     assert 0.5 < middle < 0.65, "mirrored, like the film itself"
     page.get_by_role("button", name="Stop camera").click()
     assert page.evaluate("() => video.srcObject === null")
+
+
+def test_camera_faces_are_followed_as_in_python(page):
+    """Two people walk about, are lost and come back: the same numbers, and shares."""
+    rng = np.random.default_rng(0)
+    frames, tracker, expected = [], Tracker(), []
+    for time in np.cumsum(rng.choice([0.1, 0.3, 1.4], 60)):
+        lefts = [place + rng.normal(0, 30) for place in (0, 130) if rng.random() < 0.8]
+        faces = []
+        for left in rng.permutation(lefts):
+            happy = rng.random()
+            chances = {"happy": happy, "sad": 1 - happy}
+            box = (float(left), 0, float(left) + 100, 100)
+            faces.append(Face(box, chances, "happy", happy))
+        frames.append([float(time), [asdict(face) for face in faces]])
+        expected.append(tracker.add(float(time), faces))
+    found = page.evaluate(
+        """async (frames) => {
+          const { Tracker } = await import(new URL("track.js", location.href));
+          const tracker = new Tracker();
+          return frames.map(([time, faces]) => tracker.add(time, faces));
+        }""",
+        frames,
+    )
+    for ours, theirs in zip(expected, found, strict=True):
+        assert [face.person for face in ours] == [face["person"] for face in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.probabilities == pytest.approx(other["probabilities"])
+            assert other["confidence"] == pytest.approx(one.confidence)
+    assert max(face.person for faces in expected for face in faces) > 3
 
 
 def test_refused_camera(page):

@@ -39,7 +39,7 @@ from fer_utils.shipped import weights_path
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES, CACHE = ROOT / "site" / "try", ROOT / "build" / "cache"
-SHARED = ("draw.js", "stage.js", "style.css", "icon.svg")
+SHARED = ("draw.js", "stage.js", "track.js", "style.css", "icon.svg")
 PACKAGE = "onnxruntime-web@1.30.0"
 SHA512 = (
     "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAf"

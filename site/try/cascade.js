@@ -2,6 +2,7 @@
 // its faces. A translation of fer_utils/photos/cascade.py, whose comments say why.
 
 import { blank, BOX, reduce, resize } from "./pixels.js";
+import { overlap } from "./track.js";
 import { draw, mirror } from "./warp.js";
 
 /**
@@ -176,14 +177,4 @@ function crops(halves, squares, side) {
     draw(half, place, [pixel, 0, left / times, 0, pixel, top / times]);
   });
   return column;
-}
-
-/** What two boxes share, as a part of their union, or of the smaller one. */
-function overlap(one, other, ofSmaller = false) {
-  const across = Math.min(one[2], other[2]) - Math.max(one[0], other[0]);
-  const down = Math.min(one[3], other[3]) - Math.max(one[1], other[1]);
-  const shared = Math.max(0, across) * Math.max(0, down);
-  const area = (one[2] - one[0]) * (one[3] - one[1]);
-  const areaOther = (other[2] - other[0]) * (other[3] - other[1]);
-  return shared / (ofSmaller ? Math.min(area, areaOther) : area + areaOther - shared);
 }

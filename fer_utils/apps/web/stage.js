@@ -3,6 +3,7 @@
 // whoever calls `open` to say.
 
 import { judged, percent, Picture, sentence } from "./draw.js";
+import { Tracker } from "./track.js";
 
 const $ = (id) => document.getElementById(id);
 const QUIET = 2500; // ms between two sentences read out while the camera runs
@@ -153,13 +154,15 @@ async function startCamera() {
 
 /** Ask about the next frame when the answer to the last is drawn: answers set the pace. */
 async function follow(mine) {
+  const tracker = new Tracker();
   let last = performance.now();
   let rate = 0;
   while (mine === turn) {
     try {
       const { faces, frame } = await ways.askFrame($("video"));
       if (mine !== turn) return;
-      showFaces(faces, frame, frame.width, frame.height, true);
+      const people = tracker.add(performance.now() / 1000, faces);
+      showFaces(people, frame, frame.width, frame.height, true);
       if (Date.now() - spoken > QUIET || document.body.classList.contains("busy")) tell();
       const now = performance.now();
       rate = 0.8 * (rate || 1000 / (now - last)) + 200 / (now - last);
