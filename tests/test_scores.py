@@ -12,14 +12,17 @@ from fer_utils.evaluation import (
     Scores,
     apply_balance,
     apply_temperature,
+    calibration_by_class,
     calibration_curve,
     calibration_error,
     compare,
     coverage_curve,
+    difference,
     evaluate,
     fit_balance,
     fit_temperature,
     interval,
+    level_of_each,
     score,
     second_choices,
     threshold_for,
@@ -189,6 +192,42 @@ def test_interval():
 def test_interval_of_nonsense(wrong):
     with pytest.raises(FerError, match="use shares from 0 to 1 and at least one image"):
         interval(*wrong)
+
+
+def test_difference():
+    """Newcombe's (1998) own example: 56 of 70 beside 48 of 80, 0.0524 to 0.3339."""
+    low, high = difference((56 / 70, 70), (48 / 80, 80))
+    assert (low, high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    back = difference((48 / 80, 80), (56 / 70, 70))
+    assert back == pytest.approx((-high, -low))
+    wide = difference((56 / 70, 70), (48 / 80, 80), 0.999)
+    assert wide[0] < 0 < low and wide[1] > high
+    with pytest.raises(FerError, match="at least one image"):
+        difference((0.5, 10), (0.5, 0))
+
+
+def test_level_of_each():
+    assert level_of_each(1) == pytest.approx(0.95)
+    assert level_of_each(47) == pytest.approx(1 - 0.05 / 47)
+    for wrong in ((0,), (5, 95), (5, 0)):
+        with pytest.raises(FerError, match="use at least 1, and a share"):
+            level_of_each(*wrong)
+
+
+def test_calibration_by_class():
+    sure, unsure = np.array([0.9, 0.1, 0]), np.array([0.4, 0.6, 0])
+    found = calibration_by_class(np.stack([sure] * 4 + [unsure]), np.array([0] * 5))
+    first, second = found  # nobody answered the third
+    assert (first.code, first.faces, first.accuracy) == (0, 4, 1)
+    assert first.confidence == pytest.approx(0.9)
+    assert (first.low, first.high) == interval(1, 4)
+    assert (second.code, second.faces, second.accuracy) == (1, 1, 0)
+    wider = calibration_by_class(np.stack([sure] * 4), np.array([0] * 4), 0.999)
+    assert wider[0].low < first.low
+    with pytest.raises(FerError, match=r"pass \[N,classes\] and \[N\]"):
+        calibration_by_class(sure, np.array([0]))
+    with pytest.raises(FerError, match="the data is empty"):
+        calibration_by_class(np.zeros((0, 3)), np.zeros(0, int))
 
 
 def test_compare():

@@ -1,5 +1,7 @@
 """Shipping: which run, on which yardstick, and what goes into the files."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,28 @@ def test_shipped_scores_are_those_of_the_record(name):
         answers = apply_balance(ship.answers(run, part), factors)
         right = (answers.argmax(1) == stored[f"{part}_6_views_labels"]).mean()
         assert header["scores"][part]["accuracy"] == pytest.approx(right, abs=1e-4)
+
+
+def test_slices_of_another_network_are_not_shown(tmp_path, monkeypatch):
+    shipped = {name: {"header": load_model(name).metadata} for name in SHIPPED}
+    record = ship.slices(shipped)
+    assert record["networks"].keys() == shipped.keys()
+    old = tmp_path / "slices.json"
+    monkeypatch.setattr(ship, "SLICES", old)
+    assert ship.slices(shipped) is None, "none on record"
+    record["networks"]["people"]["date"] = "2001-01-01"
+    old.write_text(json.dumps(record), "utf-8")
+    assert ship.slices(shipped) is None, "of weights that are gone"
+
+
+def test_what_the_card_says_of_slices():
+    dark = {"accuracy": 0.5, "rest": 0.7, "differs": True}
+    bright = {"accuracy": 0.8, "rest": 0.6, "differs": False}
+    network = {"slices": {"brightness": {"dark": dark, "bright": bright}}}
+    assert ship.apart(network, False) == "brightness dark (50.0, others 70.0)"
+    assert ship.apart(network, True) == "none", "no star, no word"
+    bounds = {"low": 0.6, "high": 0.7}
+    sures = {"angry": 0.5, "happy": 0.65, "sad": 0.8}
+    answered = {name: bounds | {"confidence": sure} for name, sure in sures.items()}
+    assert ship.misjudged({"answered": answered}, True) == "sad"
+    assert ship.misjudged({"answered": answered}, False) == "angry"

@@ -40,6 +40,7 @@ from stress import RECORD as STRESS
 from suite import RECORDS, ROOT, keep
 
 CARD = ROOT / "MODEL_CARD.md"
+SLICES = ROOT / "report" / "slices.json"
 VIEWS = 6
 PARTS = ("val", "test")
 
@@ -146,7 +147,14 @@ def current_card() -> str:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     source = (ROOT / "tools" / "MODEL_CARD.md.j2").read_text("utf-8")
     return environment.from_string(source).render(
-        networks=networks, views=VIEWS, emotions=EMOTIONS, share=share, units=units()
+        networks=networks,
+        views=VIEWS,
+        emotions=EMOTIONS,
+        share=share,
+        units=units(),
+        slices=slices(networks),
+        apart=apart,
+        misjudged=misjudged,
     )
 
 
@@ -161,6 +169,37 @@ def stress(name: str) -> dict | None:
     record = json.loads(STRESS.read_text("utf-8"))
     cards = record["cards"].get(name)
     return cards and cards | {"faces": record["faces"]}
+
+
+def slices(networks: dict[str, dict]) -> dict | None:
+    """Return the slices on record, if they are of the networks that are shipped."""
+    if not SLICES.is_file():
+        return None
+    record = json.loads(SLICES.read_text("utf-8"))
+    dates = {name: it["date"] for name, it in record["networks"].items()}
+    shipped = {name: it["header"]["date"] for name, it in networks.items()}
+    return record if dates == shipped else None
+
+
+def apart(network: dict, better: bool) -> str:
+    """Name the slices on which a network is reliably better than elsewhere or worse."""
+    found = [
+        f"{measure} {name} ({100 * it['accuracy']:.1f}, others {100 * it['rest']:.1f})"
+        for measure, bands in network["slices"].items()
+        for name, it in bands.items()
+        if it["differs"] and (it["accuracy"] > it["rest"]) == better
+    ]
+    return ", ".join(found) or "none"
+
+
+def misjudged(network: dict, sure: bool) -> str:
+    """Name the answers of which a network is reliably too sure, or not sure enough."""
+    answered = network["answered"].items()
+    if sure:
+        found = [name for name, it in answered if it["confidence"] > it["high"]]
+    else:
+        found = [name for name, it in answered if it["confidence"] < it["low"]]
+    return ", ".join(found) or "none"
 
 
 def share(line: dict) -> str:

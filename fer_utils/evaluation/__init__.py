@@ -8,6 +8,7 @@ __getattr__, __all__ = lazy(
         "calibration": (
             "apply_balance",
             "apply_temperature",
+            "calibration_by_class",
             "calibration_curve",
             "calibration_error",
             "coverage_curve",
@@ -19,7 +20,8 @@ __getattr__, __all__ = lazy(
         "people": ("PeopleScores", "people_scores"),
         "predict": ("TorchNetwork", "predict_probabilities"),
         "scores": ("Scores", "evaluate", "score", "second_choices"),
-        "significance": ("compare", "interval"),
+        "significance": ("compare", "difference", "interval", "level_of_each"),
+        "slices": ("Slice", "sliced", "thirds"),
         "stress": ("AXES", "Stress", "mean_of_axes", "stress_card"),
         "tta": ("average_views", "check_views", "tta_views"),
     },

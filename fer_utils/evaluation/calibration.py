@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import FerError
+from .significance import interval
 
 
 def top_answers(
@@ -53,6 +54,37 @@ def calibration_curve(
     used = counts > 0
     sums = (np.bincount(place, values, bins)[used] for values in (confidence, right))
     return Calibration(*(total / counts[used] for total in sums), counts[used])
+
+
+class Answered(NamedTuple):
+    """All answers that name one class: how sure they are, and how often right."""
+
+    code: int  # of the class
+    faces: int
+    confidence: float  # mean, 0..1
+    accuracy: float  # share of right answers, 0..1
+    low: float  # bounds of the accuracy (Wilson)
+    high: float
+
+
+def calibration_by_class(
+    probabilities: np.ndarray, labels: np.ndarray, level: float = 0.95
+) -> list[Answered]:
+    """Return, for each class that was answered, its confidence beside its accuracy.
+
+    `probabilities` [N,classes], `labels` int [N]; `level` is that of the bounds. A
+    network can be calibrated over all answers, and too sure of one class. Raises
+    `FerError` on other shapes, no images, or a level outside 0..1.
+    """
+    confidence, right = top_answers(probabilities, labels)
+    answers = np.argmax(probabilities, 1)
+    found = []
+    for code in np.unique(answers):
+        here = answers == code
+        count, accuracy = int(here.sum()), float(right[here].mean())
+        sure, bounds = float(confidence[here].mean()), interval(accuracy, count, level)
+        found.append(Answered(int(code), count, sure, accuracy, *bounds))
+    return found
 
 
 class Coverage(NamedTuple):

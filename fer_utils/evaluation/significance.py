@@ -21,6 +21,33 @@ def interval(accuracy: float, count: int, level: float = 0.95) -> tuple[float, f
     return tuple(map(float, found.proportion_ci(level, "wilson")))
 
 
+def difference(
+    first: tuple[float, int], second: tuple[float, int], level: float = 0.95
+) -> tuple[float, float]:
+    """Return bounds that hold how much more accurate the first is than the second.
+
+    Each is an accuracy in 0..1 and the number of images it was measured on; no image is
+    in both. From two of Wilson's intervals (Newcombe, 1998, method 10). Bounds without
+    0 between them: the two differ. Raises `FerError` as `interval` does.
+    """
+    (a, _), (b, _) = first, second
+    (a_low, a_high), (b_low, b_high) = (interval(*x, level) for x in (first, second))
+    low = a - b - np.hypot(a - a_low, b_high - b)
+    return float(low), float(a - b + np.hypot(a_high - a, b - b_low))
+
+
+def level_of_each(count: int, level: float = 0.95) -> float:
+    """Return the level at which `count` intervals hold all together at `level`.
+
+    Who looks at twenty groups at 95 % will see one stand out by chance. Bonferroni's
+    correction is safe even where the groups share images. Raises `FerError` for a count
+    below 1 or a level outside 0..1.
+    """
+    if count < 1 or not 0 < level < 1:
+        raise FerError(f"count {count}, level {level}: use at least 1, and a share")
+    return 1 - (1 - level) / count
+
+
 class Comparison(NamedTuple):
     """Two recognisers on the same images; those where both agree tell nothing."""
 
