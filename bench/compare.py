@@ -34,6 +34,7 @@ from fer_utils.device import best_precision, device, hardware
 from fer_utils.files import write_atomic
 from fer_utils.formats import duration
 from fer_utils.models import Recognizer, load_model
+from fer_utils.models.depthwise import DepthwiseConv2d
 from fer_utils.photos import PORTRAIT, Predictor
 from fer_utils.training import POLICIES, augment
 
@@ -101,21 +102,27 @@ class Part:
         self.images, self.labels = images, np.zeros(len(images), np.int64)
 
 
-def epoch(images: np.ndarray, turns: int) -> dict:
-    """One training step of resnet18-48 on a batch, input pipeline included."""
+def training(name: str, size: int, images: np.ndarray, turns: int) -> dict:
+    """One training step of a network on a batch, input pipeline included."""
     labels = torch.zeros(len(images), dtype=torch.long, device=device())
     files = head.Files(Part(images), images.shape[-1])
     files.transform = v2.Compose([v2.Grayscale(), MOVES, TENSOR])
     resident = torch.from_numpy(images).unsqueeze(1).to(device())
-    precision = best_precision(device())
 
-    def trainer(layout: torch.memory_format, mixed: bool) -> Callable:
+    def trainer(plain: bool) -> Callable:
         torch.manual_seed(0)
-        model = Recognizer("resnet18-48").to(device(), memory_format=layout).train()
-        optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
+        layout = torch.contiguous_format if plain else torch.channels_last
+        model = Recognizer(name, input_size=size).to(device(), memory_format=layout)
+        if plain:  # torch's own depthwise convolutions
+            for layer in model.modules():
+                if isinstance(layer, DepthwiseConv2d):
+                    layer.__class__ = torch.nn.Conv2d
+        precision = torch.float32 if plain else best_precision(device(), model)
+        optimizer = torch.optim.SGD(model.train().parameters(), 0.01, 0.9)
 
         def step(batch: torch.Tensor) -> None:
             optimizer.zero_grad()
+            mixed = precision == torch.bfloat16
             with torch.autocast(device().type, precision, enabled=mixed):
                 logits = model(batch)
             F.cross_entropy(logits.float(), labels).backward()
@@ -123,10 +130,9 @@ def epoch(images: np.ndarray, turns: int) -> dict:
 
         return step
 
-    slow = trainer(torch.contiguous_format, False)
-    fast = trainer(torch.channels_last, precision == torch.bfloat16)
+    slow, fast = trainer(plain=True), trainer(plain=False)
     return row(
-        f"train resnet18-48 on {len(images)} images",
+        f"train {name} on {len(images)} images at {size} px",
         lambda: slow(next(iter(DataLoader(files, len(images))))[0].to(device())),
         lambda: fast(augment(resident.float() / 255, POLICIES["standard"])),
         turns,
@@ -318,7 +324,8 @@ def main() -> None:
     images = data.split().train.images[: 32 if quick else BATCH]
     turns = 1 if quick else 9
     rows = pipeline(images, turns)
-    rows.append(epoch(images, turns))
+    rows.append(training("resnet18-48", 48, images, turns))
+    rows.append(training("efficientnet-lite0", 96, images[: BATCH // 2], turns))
     rows += inference(turns)
     rows += beside_others(turns)
     rows.append(peak_memory())

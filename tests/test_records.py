@@ -27,7 +27,8 @@ FLOORS = {
     ("laptop-seed2", "test"): 0.659,
     ("taught", "test"): 0.70,
     ("d-avg", "test"): 0.81,
-    ("g-vgg16", "val"): 0.26,  # above saying the most frequent class, always
+    ("f-96", "test"): 0.62,
+    ("g-vgg16", "test"): 0.62,
 }
 
 RUNGS = ("c-one-rate", "c-one-low-rate", "c-frozen-lower", "c-discriminative")
@@ -114,9 +115,8 @@ def test_the_pupil_leads_its_teachers_where_it_was_chosen():
 
 
 def test_resolution_pays():
-    sizes = (32, 40, 48, 64, 80, 128)
-    found = [accuracy(f"f-{size}") for size in sizes]
-    assert found[-1] > found[0] + 0.05
+    found = [accuracy(f"f-{size}") for size in (40, 48, 64, 96)]
+    assert found == sorted(found) and found[-1] > found[0] + 0.05
 
 
 def test_one_cycle_fails_and_is_cured():

@@ -201,7 +201,9 @@ def plateau(runs: dict[str, Run | None]) -> Picture:
 
 @rc_context(STYLE)
 def resolution(
-    accuracies: dict[int, float | None], milliseconds: dict[int, float]
+    accuracies: dict[int, float | None],
+    milliseconds: dict[int, float],
+    title: str = "Milliseconds a face",
 ) -> Picture:
     """Draw accuracy (0..1, None: not run) and ms per face against pixels a side."""
     if not milliseconds:
@@ -223,7 +225,7 @@ def resolution(
         text = f"not run: {', '.join(missing)}"
         left.text(0.97, 0.04, text, color=SOFT, ha="right", transform=left.transAxes)
     right.plot([*milliseconds], [*milliseconds.values()], "o-", color=SECOND)
-    right.set(title="Milliseconds a face", xlabel="pixels a side")
+    right.set(title=title, xlabel="pixels a side")
     right.set_ylim(0, max(milliseconds.values()) * 1.15)
     for axis in (left, right) if known else (right,):
         axis.set_xscale("log", base=2)  # keeps the small sizes apart

@@ -1,4 +1,4 @@
-"""What moves a score on FER2013 although the network stays the same, in points."""
+"""What moves a score on FER2013 although no network is better, in points."""
 
 from itertools import groupby
 from statistics import stdev
@@ -9,10 +9,10 @@ from matplotlib import rc_context
 
 from fer_utils import plots
 from fer_utils.evaluation import interval
-from fer_utils.plots.style import ACCENT, SECOND, SOFT, STYLE, percent_tick, picture
+from fer_utils.plots.style import ACCENT, SECOND, STYLE, percent_tick, picture
 from fer_utils.training import Run
 
-from .facts import Facts, NotRun, digits
+from .facts import Facts, NotRun, people_on_private
 from .tables import NBSP, table, value
 
 FAMILY = "laptop"  # its variants are the candidates among whom one could choose
@@ -20,33 +20,30 @@ HALVES = 400  # random halves of PublicTest
 
 
 class Mark(NamedTuple):
-    """One score of the network, on so many images; `real`: on record, not expected."""
+    """One score of a network: on which faces, by what, and how many faces there are."""
 
     what: str
     share: float
     count: int
-    real: bool = True
+    kind: str
 
 
-def people_on_private(facts: Facts, run: Run) -> np.ndarray:
-    """Return what most people said of PrivateTest, int [N]; -1 where no majority did.
-
-    The record keeps it, so that the report needs no votes; `NotRun` without it.
-    """
-    kept = facts.data.get("people", {})
-    labels = run.predictions()["test_labels"]
-    if kept.get("labels") != digits(labels):
-        raise NotRun("`make report` with FER2013 and FER_VOTES")
-    return np.array([int(sign) if sign != "-" else -1 for sign in kept["majority"]])
+BY_LABEL, BY_SPLIT, BY_VOTES = KINDS = (
+    "right by the label, all faces", "right by the label, faces sorted by the votes",
+    "right by the votes",
+)  # fmt: skip
 
 
-def luck_of_choice(facts: Facts) -> tuple[int, float]:
+def luck_of_choice(facts: Facts, variants: bool = True) -> tuple[int, float]:
     """Return how many candidates, and how much too good the best of them looks.
 
-    One half of PublicTest chooses, the other says what the choice is worth; PrivateTest
-    has twice as many faces as a half, so luck is smaller there by the root of two.
+    The candidates are all seeds of FAMILY, and those of its variants. One half of
+    PublicTest chooses, the other says what the choice is worth; PrivateTest has twice
+    as many faces as a half, so luck is smaller there by the root of two.
     """
     runs = [r for r in facts.runs if r.recipe.name.startswith(FAMILY)]
+    if not variants:
+        runs = facts.seeds(FAMILY)
     if len(runs) < 2:
         raise NotRun(FAMILY)
     stored = [run.predictions() for run in runs]
@@ -60,27 +57,27 @@ def luck_of_choice(facts: Facts) -> tuple[int, float]:
 
 
 def marks(facts: Facts, name: str) -> list[Mark]:
-    """Return the scores of one network, by what was asked and how."""
+    """Return the scores of one network, by what was asked, of which faces, and how."""
     run = facts.run(name)
-    count, clean = (value(run, "test", "count", clean=c) for c in (False, True))
-    six = value(run, "test_6_views")
-    candidates, luck = luck_of_choice(facts)
-    stored = run.predictions()
-    answers, labels = stored["test_probabilities"].argmax(1), stored["test_labels"]
-    people = people_on_private(facts, run)
-    agreed, disputed = people == labels, (people >= 0) & (people != labels)
-    clear = agreed | disputed
-    hits = answers == labels
+    count, fewer = (int(value(run, "test", "count", clean=c)) for c in (False, True))
+    clean = value(run, "test", clean=True)
+    people, answers, labels = people_on_private(facts, run)
+    hits, clear = answers == labels, people >= 0
+    split = {
+        "most people say the same": people == labels,
+        "most people say something else": clear & (people != labels),
+        "no answer has a majority": ~clear,
+    }
+    agreed = float((answers == people)[clear].mean())
     return [
-        Mark("without copies, two views", value(run, "test", clean=True), clean),
-        Mark("all images, two views", value(run, "test"), count),
-        Mark("all images, six views", six, count),
-        Mark(f"the same, if the best of {candidates} there", six + luck, count, False),
-        Mark("the label, where people say the same", hits[agreed].mean(), agreed.sum()),
-        Mark("the label, where they do not", hits[disputed].mean(), disputed.sum()),
-        Mark(
-            "people, where most agree", (answers == people)[clear].mean(), clear.sum()
-        ),
+        Mark("without copies, two views", clean, fewer, BY_LABEL),
+        Mark("all images, two views", value(run, "test"), count, BY_LABEL),
+        Mark("all images, six views", value(run, "test_6_views"), count, BY_LABEL),
+        *[
+            Mark(what, float(hits[of].mean()), int(of.sum()), BY_SPLIT)
+            for what, of in split.items()
+        ],
+        Mark("one answer has a majority", agreed, int(clear.sum()), BY_VOTES),
     ]
 
 
@@ -88,17 +85,18 @@ def marks(facts: Facts, name: str) -> list[Mark]:
 def many_scores(facts: Facts, name: str) -> plots.Picture:
     """Draw the scores of one network with 95 % intervals."""
     shown = marks(facts, name)
-    figure, ((axis,),) = picture(9, 3.3)
+    figure, ((axis,),) = picture(9, 3.5)
+    colours = dict(zip(KINDS, (ACCENT, SECOND, "#009E73"), strict=True))
     for place, mark in enumerate(reversed(shown)):
-        low, high = interval(mark.share, int(mark.count))
-        colour = ACCENT if len(shown) - place <= 4 else SECOND
-        axis.plot([low, high], [place, place], color=colour if mark.real else SOFT)
-        face = colour if mark.real else "white"
-        edge = colour if mark.real else SOFT
-        axis.plot(mark.share, place, "o", color=edge, markerfacecolor=face)
-        words = f"{mark.share:.1%}" + ("" if mark.real else ", expected")
-        axis.text(high + 0.005, place, words, va="center", fontsize=9)
-    axis.set_yticks(range(len(shown)), [mark.what for mark in reversed(shown)])
+        low, high = interval(mark.share, mark.count)
+        axis.plot([low, high], [place, place], color=colours[mark.kind])
+        axis.plot(mark.share, place, "o", color=colours[mark.kind])
+        axis.text(high + 0.005, place, f"{mark.share:.1%}", va="center", fontsize=9)
+    names = [f"{mark.what} ({mark.count:,})" for mark in reversed(shown)]
+    axis.set_yticks(range(len(shown)), names)
+    for kind, colour in colours.items():
+        axis.plot([], [], "o-", color=colour, label=kind)
+    figure.legend(loc="outside lower right", ncols=3, fontsize=9)
     axis.set_title(f"One network, {len(shown)} scores")
     axis.set_xlim(0.35, 0.95)
     axis.xaxis.set_major_formatter(percent_tick)
@@ -106,15 +104,20 @@ def many_scores(facts: Facts, name: str) -> plots.Picture:
     return figure
 
 
-def gains(facts: Facts, name: str) -> str:
-    """The table of effects: what, how many points, measured how."""
-    found = {mark.what: mark.share for mark in marks(facts, name)}
-    without, full, six, _, same, other, _ = found.values()
+def gains(facts: Facts, name: str, voter: str) -> str:
+    """The table of effects: what, how many points, measured how.
+
+    `voter`: a recipe like `name` that learned people's votes instead of labels.
+    """
+    without, full, six, *_ = (mark.share for mark in marks(facts, name))
     candidates, luck = luck_of_choice(facts)
-    count = value(facts.run(name), "test", "count")
-    low, high = interval(full, int(count))
+    _, alike = luck_of_choice(facts, variants=False)
+    count = int(value(facts.run(name), "test", "count"))
+    low, high = interval(full, count)
     public = value(facts.run(name), "val_6_views") - value(facts.run(name), "val")
     copies = [worth(run) for run in official(facts)]
+    habit = disputed(facts, name)[0] - disputed(facts, voter)[0]
+    other = disputed(facts, name)[2]
     rows = [
         ["copies of training images", points(full - without), (
             f"all test images against those without a copy; {100 * min(copies):.1f} to "
@@ -122,17 +125,29 @@ def gains(facts: Facts, name: str) -> str:
         ["six views instead of two", points(six - full), (
             f"the same weights; {100 * public:+.1f} on PublicTest")],
         ["the best of several, chosen on the test part", points(luck), (
-            f"{candidates} trainings of `{FAMILY}` and its variants; one random half "
-            "of PublicTest chooses, the other tells")],
-        ["another seed", f"±{NBSP}{100 * seed_spread(facts):.1f}", (
-            "standard deviation; mean of the recipes with three seeds")],
+            f"{candidates} trainings of `{FAMILY}` and its variants: one half of "
+            "PublicTest chooses, the other tells, √2 less for twice as many faces; "
+            f"{points(alike)} among its three seeds alone")],
+        ["another seed", f"±{NBSP}{200 * seed_spread(facts):.1f}", (
+            "two standard deviations; mean of the recipes with three seeds")],
         ["other faces", f"±{NBSP}{50 * (high - low):.1f}", (
-            f"95 % interval of {int(count):,} images")],
-        ["a label that people agree with", points(same - other), (
-            "PrivateTest, where most people say the same as the label, against where "
-            "they say something else")],
+            f"95 % interval of {count:,} images")],
+        ["learning labels instead of votes", points(habit), (
+            f"how often the label is repeated on the {other:,} faces of PrivateTest "
+            f"where most people say something else; `{name}` against `{voter}`")],
     ]  # fmt: skip
     return table(["", "points", "measured on"], rows, " r ")
+
+
+def disputed(facts: Facts, name: str) -> tuple[float, float, int]:
+    """Return what a network says where most people contradict the label of PrivateTest.
+
+    The label, what people say (shares of those faces), and how many faces there are.
+    """
+    people, answers, labels = people_on_private(facts, facts.run(name))
+    of = (people >= 0) & (people != labels)
+    same = float((answers == labels)[of].mean()), float((answers == people)[of].mean())
+    return *same, int(of.sum())
 
 
 def points(share: float) -> str:

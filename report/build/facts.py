@@ -173,6 +173,21 @@ def digits(codes: np.ndarray) -> str:
     return "".join(str(code) if code >= 0 else "-" for code in codes.tolist())
 
 
+def people_on_private(facts: Facts, run: Run) -> tuple[np.ndarray, ...]:
+    """Return what people, a run and the labels say of PrivateTest, int [N] each.
+
+    -1 where no answer of people has a majority. The record keeps them, so that the
+    report needs no votes; `NotRun` without them, or for a run with another test part.
+    """
+    kept, stored = facts.data.get("people", {}), run.predictions()
+    if "test_labels" not in stored or kept.get("labels") != digits(
+        labels := stored["test_labels"]
+    ):
+        raise NotRun("`make report` with FER2013 and FER_VOTES")
+    said = [int(sign) if sign != "-" else -1 for sign in kept["majority"]]
+    return np.array(said), stored["test_probabilities"].argmax(1), labels
+
+
 def counts_only(facts: Facts) -> FER2013:
     """A FER2013 with the right labels and splits and no pixels: enough to count."""
     counts = np.array(list(facts.data["counts"].values()))  # a row for each part

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from math import ceil, floor
 from statistics import fmean, stdev
 
 import torch
 
 from fer_utils import formats
+from fer_utils.evaluation import AXES
 from fer_utils.labels import EMOTIONS, parse_classes
 from fer_utils.models import Recognizer, load_model
 from fer_utils.shipped import SHIPPED
 from fer_utils.training import Recipe, Run, recipe
 
-from .facts import NOT_RUN, Facts, NotRun
+from .facts import NOT_RUN, Facts, NotRun, people_on_private
 
 NBSP = "\N{NO-BREAK SPACE}"
 DASH = "–"
@@ -57,6 +59,11 @@ def value(run: Run, part: str, key: str = "accuracy", clean: bool = False) -> fl
 def score(runs: Run | Sequence[Run], part: str, key="accuracy", clean=False) -> str:
     """A score in per cent; of several seeds, mean ± standard deviation."""
     found = values([runs] if isinstance(runs, Run) else runs, part, key, clean)
+    return spread(found)
+
+
+def spread(found: Sequence[float]) -> str:
+    """Shares in per cent: one as it is, several as mean ± standard deviation."""
     if not found:
         return NOT_RUN
     if len(found) < 2:
@@ -108,11 +115,14 @@ def results(facts: Facts, names: Sequence[str] = ()) -> str:
     return table(head, rows, "   rrrr ")
 
 
-def reference_table(facts: Facts) -> str:
-    """Each published figure beside ours: protocol, hardware, time, ratio."""
+def reference_table(facts: Facts, brief: bool = False) -> str:
+    """Each published figure beside ours: protocol, hardware, time, ratio.
+
+    `brief` leaves the network out, which the table of all recipes has.
+    """
     projects = {p["letter"]: p for p in facts.references["project"]}
     figures = facts.references["figure"]
-    rows = [[*_theirs(one, projects), *_ours(facts, one)] for one in figures]
+    rows = [[*_theirs(one, projects), *_ours(facts, one, brief)] for one in figures]
     head = (
         "reference", "figure", "protocol", "hardware, time", "ours", "full", "clean",
         "hardware, time", "ratio",
@@ -135,31 +145,31 @@ def published(share: float) -> str:
     return percent(share, max(0, len(f"{share:.6g}") - 4))
 
 
-def _ours(facts: Facts, figure: dict) -> list[str]:
+def _ours(facts: Facts, figure: dict, brief: bool) -> list[str]:
     if "milliseconds" in figure:
         return _our_time(facts, figure["milliseconds"])
     if not figure["ours"]:
-        return [DASH] * 5
+        return [NOT_RUN, *[DASH] * 4]
     name, part = f"`{figure['ours']}`", figure["part"]
     try:
         # A GPU's full settings are nearest to the reference's own, where they were run.
         run = facts.run(figure["ours"], prefer="full")
-        name += f" ({network(run.recipe)})"
+        name += "" if brief else f" ({network(run.recipe)})"
         ratio = f"{value(run, part) / figure['value']:.2f}"
     except NotRun:
         return [name, *[NOT_RUN] * 4]
-    if figure["metric"] == "training images":
-        ratio = DASH  # of images seen in training: not to be compared
+    if figure["metric"] == "training images" or "its failure" in figure["setting"]:
+        ratio = DASH  # of images seen in training, or low on purpose: no comparison
     return [name, *scores(run, part)[:2], took([run]), ratio]
 
 
 def _our_time(facts: Facts, theirs: float) -> list[str]:
     shown = cpu = ratio = NOT_RUN
     with suppress(NotRun):
-        ours = 1000 * facts.bench_row("recognise 1 face ")["ours"]
-        shown, ratio = f"{ours:.1f}{NBSP}ms", f"{theirs / ours:.0f}{NBSP}×"
+        ours = 1000 * facts.bench_row("answer a photo")["alone"]
+        shown, ratio = f"{ours:.0f}{NBSP}ms", f"{theirs / ours:.1f}{NBSP}×"
         cpu = f"{facts.bench['hardware']['cores']}-core CPU"
-    return ["shipped network, one face", shown, DASH, cpu, ratio]
+    return ["shipped network, a photo with one face", shown, DASH, cpu, ratio]
 
 
 def peers(facts: Facts, cite: Callable[[str], str]) -> str:
@@ -170,7 +180,8 @@ def peers(facts: Facts, cite: Callable[[str], str]) -> str:
         chosen = peer["chosen"]
         if "evidence" in peer:
             chosen = f"[{chosen}]({peer['evidence']})"
-        rows.append([what, published(peer["value"]), chosen, peer["extra"]])
+        kind = str(peer["views"] or "?"), str(peer["networks"])
+        rows.append([what, published(peer["value"]), *kind, chosen, peer["extra"]])
     runs = [run for run in facts.runs if {"val", "test"} <= run.record.scores.keys()]
     same = ("official", "all")
     runs = [r for r in runs if (r.recipe.protocol, r.recipe.classes) == same]
@@ -181,9 +192,11 @@ def peers(facts: Facts, cite: Callable[[str], str]) -> str:
         what += f", `{best.recipe.name}`, {parameters(best)} weights"
         accuracy = score(facts.seeds(best.recipe.name, best.record.profile), "test")
         extra = "ImageNet" if best.recipe.pretrained else "none"
-    rows.append([what, accuracy, "PublicTest", extra])
-    head = ("network", "PrivateTest", "epoch chosen on", "extra data")
-    return table(head, rows, " r")
+    rows.append([what, accuracy, "2", "1", "PublicTest", extra])
+    head = (
+        "network", "PrivateTest", "views", "networks", "chosen on", "extra data"
+    )  # fmt: skip
+    return table(head, rows, " rrr")
 
 
 def faults(facts: Facts) -> str:
@@ -280,17 +293,31 @@ def yardsticks(facts: Facts) -> str:
     """Agreement with people and with labels, PrivateTest, of recipes of both kinds."""
     rows = []
     for name in YARDSTICKS:
-        run = facts.find(name)
-        found = run and run.scores("test")
-        if found and found.people:
-            shares = (found.people.agreement, found.people.balanced, found.accuracy)
-            learned = {"fer": "labels", "fer+": "votes"}[run.recipe.labels]
-            learned += ", and its teachers" if run.recipe.teacher else ""
-            rows.append([f"`{name}`", learned, *map(percent, shares)])
-        else:
-            rows.append([f"`{name}`", *[NOT_RUN] * 4])
-    head = ("recipe", "learns", "agrees with people", "classes alike", "label")
-    return table(head, rows, "  rrr")
+        runs = [run for run in facts.seeds(name) if people([run])]
+        learned = {"fer": "labels", "fer+": "votes"}
+        cells = [learned[run.recipe.labels] for run in runs[:1]] or [NOT_RUN]
+        cells[0] += ", and its teachers" if runs and runs[0].recipe.teacher else ""
+        cells += [str(len(runs) or DASH), spread(people(runs))]
+        cells += [spread(people(runs, key="balanced"))]
+        cells += [spread([label_there(facts, run) for run in runs])]
+        rows.append([f"`{name}`", *cells, score(runs, "test")])
+    head = (
+        "recipe", "learns", "seeds", "people", "people, classes alike",
+        "label, same faces", "label, all faces",
+    )  # fmt: skip
+    return table(head, rows, "  rrrrr")
+
+
+def label_there(facts: Facts, run: Run) -> float:
+    """Return how often an answer is FER2013's label where most people agree."""
+    people, answers, labels = people_on_private(facts, run)
+    return float((answers == labels)[people >= 0].mean())
+
+
+def people(runs: Sequence[Run], part="test", key="agreement") -> list[float]:
+    """The scores by FER+ votes of those runs that have one."""
+    found = [run.scores(part) for run in runs]
+    return [getattr(each.people, key) for each in found if each and each.people]
 
 
 def stress(facts: Facts) -> str:
@@ -298,9 +325,11 @@ def stress(facts: Facts) -> str:
     names = [load_model(name).metadata["recipe"]["name"] for name in SHIPPED]
     cards = [facts.stress["cards"][name]["people"] for name in names]
     rows = []
+    units = {axis.name: axis.unit for axis in AXES}
     for axis in dict.fromkeys(line["axis"] for line in cards[0]):
         of = [[line for line in card if line["axis"] == axis] for card in cards]
         levels = ", ".join(f"{x['level']:g}" for x in of[0] if x["level"] is not None)
+        levels += f" ({units[axis]})" if levels else ""
         means = [percent(fmean(line["accuracy"] for line in lines)) for lines in of]
         rows.append([axis, levels or DASH, *means])
     head = ("", "levels", *[f"`{name}`" for name in SHIPPED])
@@ -316,15 +345,12 @@ def best(facts: Facts) -> str:
             facts.seeds(about["recipe"]["name"], "cpu"),
             about["scores"]["test"],
         )
-        people, full, clean = said["people"], said["accuracy"], said["clean"]
-        shown = people["agreement"], full, clean["accuracy"]
+        full, clean = said["accuracy"], said["clean"]["accuracy"]
+        shown = said["people"]["agreement"], full, clean
         rows.append([f"`{name}`, ships", "6", "1", *map(percent, shown), took(runs)])
     for name in ("wide-cnn-triangle", "compact-cnn", "laptop"):
         runs = facts.seeds(name, "cpu")
-        found = [run.scores("test") for run in runs]
-        agreed = [each.people.agreement for each in found if each and each.people]
-        shown = percent(fmean(agreed)) if agreed else NOT_RUN
-        row = [f"`{name}`", "2", str(len(runs) or DASH), shown]
+        row = [f"`{name}`", "2", str(len(runs) or DASH), spread(people(runs))]
         rows.append([*row, *scores(runs, "test")[:2], took(runs)])
     head = (
         "network", "views", "seeds", "agrees with people", "FER2013's label", "clean",
@@ -352,4 +378,5 @@ def expected(found: Sequence[float]) -> str:
         return NOT_RUN
     middle = fmean(found)
     margin = max(0.01, 2 * stdev(found)) if len(found) > 1 else 0.01
-    return f"{100 * (middle - margin):.0f} to {100 * (middle + margin):.0f}{NBSP}%"
+    low, high = floor(100 * (middle - margin)), ceil(100 * (middle + margin))
+    return f"{low} to {high}{NBSP}%"

@@ -10,17 +10,20 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined, TemplateError
 
 from fer_utils.errors import FerError, reason
-from fer_utils.evaluation import interval
+from fer_utils.evaluation import calibration_error, interval
+from fer_utils.labels import EMOTIONS
 from tools.blocks import fill
 
 from . import effects, figures, tables
-from .facts import NOT_RUN, ROOT, Facts, NotRun, or_not_run
+from .facts import NOT_RUN, ROOT, Facts, NotRun, or_not_run, people_on_private
 
 HEADLINES = (
     figures.SHIPPED, "compact-cnn", "laptop", "custom-cnn", "resnet9", "a-longer",
     "c-augmented", "d-avg",
 )  # fmt: skip
 
+
+SOURCES = "(the list of sources)"  # where it goes when all are known
 
 # The pages that hold generated tables, each between lines with its name.
 PAGES = {"README.md": ("best",), "site/results.md": ("results", "reference", "bench")}
@@ -32,8 +35,10 @@ def render(facts: Facts, root: Path = ROOT) -> str:
     template = path.read_text("utf-8")
     strict = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     try:
-        calls = Text(facts, root, template).calls()
-        return Environment(**strict).from_string(template).render(calls)
+        text = Text(facts, root, template)
+        filled = Environment(**strict).from_string(template).render(text.calls())
+        # Appendices cite, too, and come after the list.
+        return filled.replace(SOURCES, text.listed())
     except TemplateError as error:
         raise FerError(f"{path}: {reason(error)}") from None
 
@@ -113,15 +118,16 @@ class Text:
         return f"[{', '.join(str(self.cited.index(key) + 1) for key in keys)}]"
 
     def sources(self) -> str:
+        return SOURCES
+
+    def listed(self) -> str:
+        """All that was cited, in the order of its numbers."""
         named = self.facts.references["source"]
         return "\n".join(f"{n}. {named[k]}" for n, k in enumerate(self.cited, 1))
 
     def people(self, name: str, part: str = "test", key: str = "agreement") -> str:
         """Agreement with FER+ votes, or another of `PeopleScores`."""
-        found = self.facts.run(name).scores(part)
-        if not found or not found.people:
-            raise NotRun(name)
-        return tables.percent(getattr(found.people, key))
+        return tables.spread(tables.people(self.facts.seeds(name), part, key))
 
     def score(self, name: str, part: str = "test", key: str = "accuracy", **kind):
         return tables.score(self.facts.run(name), part, key, **kind)
@@ -135,7 +141,8 @@ class Text:
     def gain(self, name: str, base: str, part: str = "val") -> str:
         """How many points more `name` gets right than `base`, with standard error.
 
-        Both were asked about the same faces, so the error is that of the differences.
+        Both were asked about the same faces, so the error is that of the differences;
+        where there are several seeds, of their means.
         """
         right = [self.right(one, part) for one in (name, base)]
         if len({len(one) for one in right}) > 1:
@@ -146,19 +153,44 @@ class Text:
         return f"{abs(points):.1f} ± {error:.1f} points {more}"
 
     def right(self, name: str, part: str) -> np.ndarray:
-        """float [N]: whether the first seed's answers were right, 1 or 0."""
-        stored = self.facts.run(name).predictions()
-        answers = stored[f"{part}_probabilities"].argmax(1)
-        return (answers == stored[f"{part}_labels"]).astype(float)
+        """float [N]: how often the answer was right, 0..1; over the seeds on record."""
+        self.facts.run(name)
+        found = [run.predictions() for run in self.facts.seeds(name)]
+        answers = [stored[f"{part}_probabilities"].argmax(1) for stored in found]
+        labels = found[0][f"{part}_labels"]
+        return np.mean([answer == labels for answer in answers], axis=0)
 
-    def gains(self, name: str) -> str:
-        """The table of what moves the score of a network that stays the same."""
-        return effects.gains(self.facts, name)
+    def gains(self, name: str, voter: str) -> str:
+        """The table of what moves a score although no network is better."""
+        return effects.gains(self.facts, name, voter)
 
     def share(self, what: str) -> str:
         """One of the shipped network's scores: its name begins so."""
+        return tables.percent(self._mark(what).share)
+
+    def faces(self, what: str) -> str:
+        """On how many faces that is."""
+        return f"{self._mark(what).count:,}"
+
+    def _mark(self, what: str) -> effects.Mark:
         marks = effects.marks(self.facts, figures.SHIPPED)
-        return tables.percent(next(m.share for m in marks if m.what.startswith(what)))
+        return next(mark for mark in marks if mark.what.startswith(what))
+
+    def disputed(self, name: str, whose: str) -> str:
+        """How often a network says on them what `whose` (label or people) says."""
+        label, people, _ = effects.disputed(self.facts, name)
+        return tables.percent({"label": label, "people": people}[whose])
+
+    def said(self, emotion: str) -> int:
+        """Of how many faces of PrivateTest most people say so."""
+        people = people_on_private(self.facts, self.facts.run(figures.SHIPPED))[0]
+        return int((people == EMOTIONS.index(emotion)).sum())
+
+    def calibrated(self, name: str) -> str:
+        """The calibration error on PrivateTest before and after the temperature."""
+        *chances, labels = figures.calibrated(self.facts.run(name))
+        before, after = (calibration_error(given, labels) for given in chances)
+        return f"{tables.percent(before)} before it and {tables.percent(after)} after"
 
     def luck(self) -> str:
         """How much too good the best of several looks, in points."""

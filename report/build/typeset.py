@@ -44,7 +44,10 @@ def markup(markdown: str, folder: Path) -> str:
     # Pandoc leaves these as they are in table cells, where Typst takes them for lists.
     sign = r'\{"t":"Str","c":"([-+/]|=+|\d+\.)"\}'
     shown = r'{"t":"RawInline","c":["typst","\\\\\1"]}'
-    return fill("report.typ", "typst", re.sub(sign, shown, read(markdown, folder)))
+    text = fill("report.typ", "typst", re.sub(sign, shown, read(markdown, folder)))
+    # In the appendices, which are made of figures, each stays under its heading.
+    still = "#show figure.where(kind: image): set figure(placement: none)\n"
+    return re.sub(r"(?m)^(?=#heading.*\[Appendix)", still, text, count=1)
 
 
 def read(markdown: str, folder: Path) -> str:
