@@ -16,7 +16,7 @@ from fer_utils.errors import FerError
 from fer_utils.files import write_atomic
 
 from . import figures, typeset
-from .facts import ROOT, Facts, keep_data, keep_duplicates, read_facts
+from .facts import ROOT, Facts, NotRun, keep_data, keep_duplicates, read_facts
 from .text import PAGES, digest, page, render
 
 
@@ -32,7 +32,12 @@ def draw(facts: Facts, data: FER2013 | None, root: Path) -> None:
         if figure.pixels and not data:
             print(f"{name:24} kept: FER2013 is not here (FER_DATA)")
             continue
-        picture = figure.draw(data if figure.pixels else facts)
+        try:
+            picture = figure.draw(data if figure.pixels else facts)
+        except NotRun as missing:
+            path.unlink(missing_ok=True)
+            print(f"{name:24} not run: {missing}")
+            continue
         write_atomic(path, picture.png(figures.DPI))
         print(f"{name:24} {time.perf_counter() - start:5.1f} s", flush=True)
 
