@@ -186,6 +186,10 @@ class Text:
         people = people_on_private(self.facts, self.facts.run(figures.SHIPPED))[0]
         return int((people == EMOTIONS.index(emotion)).sum())
 
+    def one_face(self, emotion: str) -> str:
+        """What one such face adds to the mean over the classes."""
+        return f"{100 / len(EMOTIONS) / self.said(emotion):.0f} points"
+
     def calibrated(self, name: str) -> str:
         """The calibration error on PrivateTest before and after the temperature."""
         *chances, labels = figures.calibrated(self.facts.run(name))
