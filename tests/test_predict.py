@@ -142,7 +142,8 @@ def test_many_faces_go_through_in_batches(predictor, batches):
     faces = crops(40)
     many = predictor.probabilities(faces, views=6)
     assert max(batches) <= 6 * 16 and sum(batches) == 6 * 40
-    assert np.allclose(many[20:], predictor.probabilities(faces[20:]), atol=1e-5)
+    fewer = predictor.probabilities(faces[20:], views=6)
+    assert np.allclose(many[20:], fewer, atol=1e-5)
 
 
 def test_two_views_take_no_side(predictor):

@@ -111,7 +111,8 @@ class Answers(NamedTuple):
 
 def read_answers(network: str, header: dict[str, Any], data: FER2013) -> Answers:
     """Return what a network on record answered to the faces of PrivateTest."""
-    stored = answers(records()[header["recipe"]["name"]], "test")
+    run = records()[header["recipe"]["name"]]
+    stored = answers(run, "test", header["views"])
     balanced = apply_balance(stored, np.array(header.get("balance", 1)))
     scaled = apply_temperature(balanced, header["temperature"])
     faces, classes = yardstick(network, data)

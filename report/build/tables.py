@@ -341,13 +341,11 @@ def best(facts: Facts) -> str:
     rows = []
     for name in SHIPPED:
         about = load_model(name).metadata
-        runs, said = (
-            facts.seeds(about["recipe"]["name"], "cpu"),
-            about["scores"]["test"],
-        )
+        runs = facts.seeds(about["recipe"]["name"], "cpu")
+        said, views = about["scores"]["test"], str(about["views"])
         full, clean = said["accuracy"], said["clean"]["accuracy"]
         shown = said["people"]["agreement"], full, clean
-        rows.append([f"`{name}`, ships", "6", "1", *map(percent, shown), took(runs)])
+        rows.append([f"`{name}`, ships", views, "1", *map(percent, shown), took(runs)])
     for name in ("wide-cnn-triangle", "compact-cnn", "laptop"):
         runs = facts.seeds(name, "cpu")
         row = [f"`{name}`", "2", str(len(runs) or DASH), spread(people(runs))]
