@@ -56,6 +56,13 @@ def value(run: Run, part: str, key: str = "accuracy", clean: bool = False) -> fl
     raise NotRun(f"{run.recipe.name}, {part}")
 
 
+def mean(runs: Sequence[Run], part: str) -> float:
+    """The mean accuracy of several seeds; `NotRun` where none has a score."""
+    if found := values(runs, part):
+        return fmean(found)
+    raise NotRun(part)
+
+
 def score(runs: Run | Sequence[Run], part: str, key="accuracy", clean=False) -> str:
     """A score in per cent; of several seeds, mean ± standard deviation."""
     found = values([runs] if isinstance(runs, Run) else runs, part, key, clean)
@@ -154,13 +161,15 @@ def _ours(facts: Facts, figure: dict, brief: bool) -> list[str]:
     try:
         # A GPU's full settings are nearest to the reference's own, where they were run.
         run = facts.run(figure["ours"], prefer="full")
+        runs = facts.seeds(figure["ours"], run.record.profile)
         name += "" if brief else f" ({network(run.recipe)})"
-        ratio = f"{value(run, part) / figure['value']:.2f}"
+        name += f", {len(runs)} seeds" if len(runs) > 1 else ""
+        ratio = f"{mean(runs, part) / figure['value']:.2f}"
     except NotRun:
         return [name, *[NOT_RUN] * 4]
     if figure["metric"] == "training images" or "its failure" in figure["setting"]:
         ratio = DASH  # of images seen in training, or low on purpose: no comparison
-    return [name, *scores(run, part)[:2], took([run]), ratio]
+    return [name, *scores(runs, part)[:2], took(runs), ratio]
 
 
 def _our_time(facts: Facts, theirs: float) -> list[str]:
