@@ -131,20 +131,21 @@ def reference_table(facts: Facts, brief: bool = False) -> str:
     figures = facts.references["figure"]
     rows = [[*_theirs(one, projects), *_ours(facts, one, brief)] for one in figures]
     head = (
-        "reference", "figure", "protocol", "hardware, time", "ours", "full", "clean",
+        "reference", "figure", "protocol; hardware, time", "ours", "full", "clean",
         "hardware, time", "ratio",
     )  # fmt: skip
-    return table(head, rows, " r   rr r")
+    return table(head, rows, " r  rr r")
 
 
 def _theirs(figure: dict, projects: dict[str, dict]) -> list[str]:
     project, share = projects[figure["project"]], figure.get("value")
     shown = published(share) if share else f"{figure['milliseconds']}{NBSP}ms"
-    hardware = project["hardware"].replace("not stated", DASH)
-    if "seconds" in figure and hardware != DASH:
-        hardware += f", {duration(figure['seconds'])}"
+    where = project["short"]
+    if project["hardware"] != "not stated":
+        where += f"; {project['hardware']}"
+        where += f", {duration(figure['seconds'])}" if "seconds" in figure else ""
     name = f"**{project['letter']}** {figure['setting']}"
-    return [name, f"{shown} {figure['metric']}", project["short"], hardware]
+    return [name, f"{shown} {figure['metric']}", where]
 
 
 def published(share: float) -> str:
@@ -178,7 +179,7 @@ def _our_time(facts: Facts, theirs: float) -> list[str]:
         ours = 1000 * facts.bench_row("answer a photo")["alone"]
         shown, ratio = f"{ours:.0f}{NBSP}ms", f"{theirs / ours:.1f}{NBSP}×"
         cpu = f"{facts.bench['hardware']['cores']}-core CPU"
-    return ["shipped network, a photo with one face", shown, DASH, cpu, ratio]
+    return ["`people`, a photo with one face", shown, DASH, cpu, ratio]
 
 
 def peers(facts: Facts, cite: Callable[[str], str]) -> str:
