@@ -139,8 +139,8 @@ def from_data(address: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        why = f"its base64 is damaged ({reason(error)}); encode the photo again"
-        raise PhotoError(f"{shorten(header)}: {why}") from None
+        why = f"is damaged ({reason(error)}); encode the photo again"
+        raise PhotoError(f"the photo in base64 {why}") from None
 
 
 def _from_file(file: BinaryIO) -> bytes:
