@@ -102,9 +102,9 @@ def _proposals(network, photo, min_size, threshold) -> np.ndarray:
         moves, chances = network.run(pixels=np.asarray(level)[None])
         x, y = np.nonzero(chances[0, ..., 1] >= threshold)
         # As in the authors' code, counted from 1: the windows that it was trained on.
-        corner = STRIDE * np.c_[x, y]
+        corner = STRIDE * np.stack([x, y], axis=1)
         cells = np.hstack([corner + 1 - scale, corner + CELL]) / scale
-        found.append(np.c_[cells, chances[0, x, y, 1], moves[0, x, y]])
+        found.append(np.hstack([cells, chances[0, x, y, 1:], moves[0, x, y]]))
         scale *= FACTOR
     found = np.concatenate(found)
     kept = _best(found[:, :4], found[:, 4], threshold, OVERLAPS[0])

@@ -70,9 +70,10 @@ def _searches(
 def _shrunk(image: Image.Image, longest: int) -> tuple[Image.Image, float]:
     """Return a photo in RGB, its longer side at most `longest`; and how much shrunk."""
     times = max(1.0, max(image.size) / longest)
-    size = [max(1, round(side / times)) for side in image.size]
-    shrunk = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return shrunk.convert("RGB"), times
+    if times > 1:
+        size = [max(1, round(side / times)) for side in image.size]
+        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return image if image.mode == "RGB" else image.convert("RGB"), times
 
 
 def _search(

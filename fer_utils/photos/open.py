@@ -139,7 +139,7 @@ def from_data(address: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        why = f"is damaged ({reason(error)}); encode the photo again"
+        why = f"is damaged ({reason(error)}); encode it again"
         raise PhotoError(f"the photo in base64 {why}") from None
 
 

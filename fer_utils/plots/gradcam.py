@@ -47,7 +47,7 @@ def grad_cam(
 ) -> Picture:
     """Draw faces [N,H,W], and below them the same under heat maps 0..1 [N,H,W]."""
     count = len(images)
-    figure, axes = picture(1.35 * count, 2.9, 2, count)
+    figure, axes = picture(1.6 * count, 3.4, 2, count)
     figure.get_layout_engine().set(h_pad=0.01, hspace=0.02)
     for i, (plain, heated) in enumerate(axes.T):
         top = 1 if images[i].max() <= 1 else 255

@@ -173,7 +173,7 @@ class Run:
 
     def scores(self, part: str, views: int = 2) -> RecordedScores | None:
         """Return the scores on record for `val` or `test`; None if there are none."""
-        return self.record.scores.get(_scores_name(part, views))
+        return self.record.scores.get(scores_name(part, views))
 
     def evaluate(self, data: FER2013, part: str, views: int = 2) -> RecordedScores:
         """Score the run on `val` or `test` of its split and put that on record.
@@ -199,7 +199,7 @@ class Run:
             "labels": piece.labels.astype(np.int8),
             "clean": piece.clean,
         }
-        self.add_scores(_scores_name(part, views), scores, **arrays)
+        self.add_scores(scores_name(part, views), scores, **arrays)
         return scores
 
     def add_scores(self, name: str, scores: RecordedScores, **arrays) -> None:
@@ -242,7 +242,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _scores_name(part: str, views: int) -> str:
+def scores_name(part: str, views: int) -> str:
+    """Return the key of scores and stored answers in a run's record."""
     return part if views == 2 else f"{part}_{views}_views"
 
 

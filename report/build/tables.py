@@ -41,32 +41,27 @@ def duration(seconds: float) -> str:
     return formats.duration(seconds).replace(" ", NBSP)
 
 
-def values(runs: Sequence[Run], part: str, key="accuracy", clean=False) -> list[float]:
+def values(
+    runs: Run | Sequence[Run], part: str, key="accuracy", clean=False
+) -> list[float]:
     """The scores of those runs that have one."""
+    runs = [runs] if isinstance(runs, Run) else runs
     found = [run.record.scores[part] for run in runs if part in run.record.scores]
     if clean:  # without copies the clean part is all of it
         found = [scores.clean or scores for scores in found]
     return [getattr(scores, key) for scores in found]
 
 
-def value(run: Run, part: str, key: str = "accuracy", clean: bool = False) -> float:
-    """A score of a run; `NotRun` where there is none on record."""
-    if found := values([run], part, key, clean):
-        return found[0]
-    raise NotRun(f"{run.recipe.name}, {part}")
-
-
-def mean(runs: Sequence[Run], part: str) -> float:
-    """The mean accuracy of several seeds; `NotRun` where none has a score."""
-    if found := values(runs, part):
+def value(runs: Run | Sequence[Run], part: str, key="accuracy", clean=False) -> float:
+    """A score; of several seeds, their mean. `NotRun` where none is on record."""
+    if found := values(runs, part, key, clean):
         return fmean(found)
     raise NotRun(part)
 
 
 def score(runs: Run | Sequence[Run], part: str, key="accuracy", clean=False) -> str:
     """A score in per cent; of several seeds, mean ± standard deviation."""
-    found = values([runs] if isinstance(runs, Run) else runs, part, key, clean)
-    return spread(found)
+    return spread(values(runs, part, key, clean))
 
 
 def spread(found: Sequence[float]) -> str:
@@ -165,7 +160,7 @@ def _ours(facts: Facts, figure: dict, brief: bool) -> list[str]:
         runs = facts.seeds(figure["ours"], run.record.profile)
         name += "" if brief else f" ({network(run.recipe)})"
         name += f", {len(runs)} seeds" if len(runs) > 1 else ""
-        ratio = f"{mean(runs, part) / figure['value']:.2f}"
+        ratio = f"{value(runs, part) / figure['value']:.2f}"
     except NotRun:
         return [name, *[NOT_RUN] * 4]
     if figure["metric"] == "training images" or "its failure" in figure["setting"]:
