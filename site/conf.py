@@ -41,3 +41,13 @@ html_theme_options = {
     "show_toc_level": 2,
     "toc_title": "On this page",
 }
+
+
+def setup(app) -> None:
+    """Show pydantic's models with the names of their fields: the types fill a page."""
+    app.connect("autodoc-process-signature", _fields)
+
+
+def _fields(app, what, name, of, options, signature, returned):
+    if what == "class" and hasattr(of, "model_fields"):
+        return f"({', '.join(of.model_fields)})", None

@@ -15,7 +15,7 @@ def records() -> dict[str, Run]:
 
     The course's come without weights; the report is drawn from them, and lessons show
     them where a training takes too long. Those made here lie in `<FER_RUNS>/records`
-    (fer train NAME --folder runs/records/NAME), and count when they are finished.
+    (`fer train NAME --folder runs/records/NAME`), and count when they are finished.
     """
     package = Path(__file__).parents[1]
     folders = (package.parent / "report" / "runs", package / "records")
