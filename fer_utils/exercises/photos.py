@@ -8,7 +8,7 @@ from PIL import Image, ImageEnhance
 from .exercise import exercise, learners_code, off_by
 
 EVERY, CONSTANT, WANTED = 0.2, 0.5, 0.8  # seconds, seconds, a probability
-DARKNESS = 0.06  # of the brightness of the portrait: no face is found any more
+DARKNESS = 0.06  # of the brightness of the portrait: the answer is wrong
 
 
 @exercise(
@@ -27,12 +27,12 @@ def looks_until_sure(answer: object) -> str:
 
 @exercise(
     "6.2",
-    "The detector needs differences between light and dark. Which grey values does the "
+    "The networks need differences between light and dark. Which grey values does the "
     "dark photo use, out of 0 to 255?",
     "Stretch the values so that the darkest becomes 0 and the lightest 255. "
     "`PIL.ImageOps` has a function for it.",
     "`ImageOps.autocontrast(photo)` returns such a photo. Return its result.",
-    praise="A repair before the search helps where the differences are only small. "
+    praise="A repair before the answer helps where the differences are only small. "
     "What the camera did not record, no repair brings back.",
 )
 def repair_the_dark(answer: object) -> str:

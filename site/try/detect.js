@@ -1,23 +1,23 @@
-// Find the faces in a photo: quickly in a usual one, thoroughly where none is seen.
+// Find the faces in a photo: quickly in a usual one, carefully where none is seen.
 // A translation of fer_utils/photos/detect.py.
 
 import { BILINEAR, resize } from "./pixels.js";
-import { expand, mirror, rotate } from "./warp.js";
+import { rotate } from "./warp.js";
 
-/** @typedef {import("./cascade.js").Detection} Detection */
+/** @typedef {import("./boxes.js").Detection} Detection */
 /** @typedef {import("./pixels.js").Pixels} Pixels */
 
 /**
  * Find the faces in an upright photo, largest first; boxes in whole pixels.
- * @param {import("./cascade.js").Cascade} cascade
+ * @param {object} detectors `cascade`, the quick one, and `careful`, CenterFace
  * @param {Pixels} photo
  * @param {object} numbers those of detect.py, from models.json
  * @param {() => Promise<boolean>} goOn asked before each further search, which takes
  *   longer than the first: whether the answer is still wanted
  * @returns {Promise<Detection[]>}
  */
-export async function findFaces(cascade, photo, numbers, goOn) {
-  for await (const found of searches(cascade, photo, numbers)) {
+export async function findFaces(detectors, photo, numbers, goOn) {
+  for await (const found of searches(detectors, photo, numbers)) {
     const faces = found
       .filter(({ score }) => score >= numbers.min_confidence)
       .map((face) => ({ ...face, box: inside(face.box, photo) }))
@@ -43,62 +43,60 @@ export function even(value) {
 }
 
 /** Search a photo in one way after another, the likely ones first. */
-async function* searches(cascade, image, numbers) {
-  const { search_size: size, min_size: minSize, filled, finer, angles } = numbers;
-  const search = (shrunk, ways) => searchOnce(cascade, shrunk, minSize, numbers, ways);
-  const photo = shrink(image, size);
-  yield search(photo, { thresholds: cascade.numbers.thresholds });
-  yield search(photo, { sure: true });
-  yield search(photo, { mirrored: true });
-  const small = shrink(image, Math.min(filled, size));
-  const longest = Math.max(small.pixels.width, small.pixels.height);
-  const large = await search(small, { margin: Math.floor(longest / 3) });
-  yield ofSize(large, minSize * photo.times);
-  if (photo.times > 1) yield search(shrink(image, finer * size), { sure: true });
-  for (const angle of angles) yield search(photo, { angle, sure: true });
-}
-
-/** Return a photo with its longer side at most `longest`; and how much it was shrunk. */
-function shrink(image, longest) {
-  const times = Math.max(1, Math.max(image.width, image.height) / longest);
-  const sides = [image.width, image.height].map((side) => Math.max(1, even(side / times)));
-  return { pixels: resize(image, ...sides, BILINEAR, 2), times };
-}
-
-/** Search a photo, changed in some way; in pixels of what is `times` as large. */
-async function searchOnce(cascade, { pixels, times }, minSize, numbers, ways) {
-  const { thresholds = cascade.numbers.doubtful, mirrored, margin, angle = 0, sure } = ways;
-  let changed = mirrored ? mirror(pixels) : pixels;
-  if (margin) changed = expand(changed, margin);
-  if (angle) changed = rotate(changed, angle);
-  const found = ofSize(await cascade.detect(changed, minSize, thresholds), minSize);
-  if (sure) {
-    const scores = await cascade.certainty(changed, found);
-    found.forEach((face, i) => (face.score = scores[i]));
-  }
-  const turn = (angle * Math.PI) / 180;
-  const [cos, sin] = [Math.cos(turn), Math.sin(turn)];
-  /** From the centre of the changed photo to the corner of the whole one. */
-  const back = ([x, y]) => {
-    const [right, down] = [x - changed.width / 2, y - changed.height / 2];
-    const across = times * (right * cos - down * sin) * (mirrored ? -1 : 1);
-    const along = times * (right * sin + down * cos);
-    return [across + (times * pixels.width) / 2, along + (times * pixels.height) / 2];
+async function* searches({ cascade, careful }, image, numbers) {
+  const { search_size, min_size, tile, small, finer, angles } = numbers;
+  const times = shrink(image, search_size);
+  const whole = Math.min(tile, search_size);
+  const less = Math.min(small, whole);
+  const quickly = async (by) =>
+    (await cascade.detect(shrunk(image, by), min_size)).map(back(by));
+  const carefully = async (longest, angle = 0) => {
+    const by = shrink(image, longest);
+    const photo = shrunk(image, by);
+    const turned = angle ? rotate(photo, angle) : photo;
+    return (await careful.detect(turned)).map(back(by, angle, turned, image));
   };
-  return found.map(({ box: [left, top, right, bottom], score, points }) => {
-    const [x, y] = back([(left + right) / 2, (top + bottom) / 2]);
-    const [halfX, halfY] = [(times * (right - left)) / 2, (times * (bottom - top)) / 2];
-    // Mirrored, the right eye is the left one.
-    const order = mirrored ? [1, 0, 2, 4, 3] : [0, 1, 2, 3, 4];
-    return {
-      box: [x - halfX, y - halfY, x + halfX, y + halfY],
-      score,
-      points: order.map((i) => back(points[i])),
-    };
-  });
+  yield larger(await quickly(times), min_size * times);
+  for (const longest of [whole, less]) yield larger(await carefully(longest), min_size * times);
+  if (Math.max(image.width, image.height) > whole) {
+    const by = shrink(image, finer * search_size);
+    yield larger(await quickly(by), min_size * by);
+    yield larger(await carefully(finer * search_size), (min_size * by) / 2);
+  }
+  for (const angle of angles) yield larger(await carefully(less, angle), min_size * times);
+}
+
+/** Return how much to shrink a photo, so that its longer side is `longest`. */
+function shrink({ width, height }, longest) {
+  return Math.max(1, Math.max(width, height) / longest);
+}
+
+function shrunk(image, times) {
+  const sides = [image.width, image.height].map((side) => Math.max(1, even(side / times)));
+  return resize(image, ...sides, BILINEAR, 2);
 }
 
 /** Return the faces with a longer side of at least `least` pixels. */
-function ofSize(found, least) {
+function larger(found, least) {
   return found.filter(({ box }) => Math.max(box[2] - box[0], box[3] - box[1]) >= least);
+}
+
+/** Return a function that maps a face from a photo shrunk, then turned, to the whole one. */
+function back(times, angle = 0, turned = null, image = null) {
+  const turn = (angle * Math.PI) / 180;
+  const [cos, sin] = [times * Math.cos(turn), times * Math.sin(turn)];
+  // From the centre of one to the centre of the other; else from corner to corner.
+  const [there, here] = [turned, image].map((each) =>
+    each ? [each.width / 2, each.height / 2] : [0, 0],
+  );
+  const place = ([x, y]) => {
+    const [right, down] = [x - there[0], y - there[1]];
+    return [right * cos - down * sin + here[0], right * sin + down * cos + here[1]];
+  };
+  return ({ box: [left, top, right, bottom], score, points }) => {
+    const [x, y] = place([(left + right) / 2, (top + bottom) / 2]);
+    const half = [(times * (right - left)) / 2, (times * (bottom - top)) / 2];
+    const box = [x - half[0], y - half[1], x + half[0], y + half[1]];
+    return { box, score, points: points.map(place) };
+  };
 }

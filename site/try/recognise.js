@@ -2,6 +2,7 @@
 // fer_utils/photos/predictor.py, its networks run by ONNX Runtime's WebAssembly.
 
 import { Cascade } from "./cascade.js";
+import { CenterFace } from "./centerface.js";
 import { cropFace, looksCropped, seen, wholeFace } from "./crop.js";
 import { findFaces } from "./detect.js";
 import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
@@ -46,8 +47,16 @@ function runner(session, type, input) {
   };
 }
 
+/** Fetch one more network of a detector. */
+async function fetched(name) {
+  return runner(await open(await load(name, "arrayBuffer"), name), "uint8", "pixels");
+}
+
 export class Recogniser {
-  /** Load all networks; an Error says in one sentence what is missing. */
+  /**
+   * Load the networks but CenterFace, which follows when a face is hard to see; an Error
+   * says in one sentence what is missing.
+   */
   static async load() {
     const settings = await load("models.json", "json");
     const { face, p, r, o } = settings.networks;
@@ -64,7 +73,16 @@ export class Recogniser {
   constructor(settings, face, ...cascade) {
     const [p, r, o] = cascade.map((session) => runner(session, "uint8", "pixels"));
     this.settings = settings;
-    this.cascade = new Cascade({ p, r, o }, settings.cascade);
+    let opened;
+    const forget = (error) => {
+      opened = undefined; // so that the next photo tries again
+      throw error;
+    };
+    const careful = () => (opened ??= fetched(settings.networks.careful).catch(forget));
+    this.detectors = {
+      cascade: new Cascade({ p, r, o }, settings.cascade),
+      careful: new CenterFace(careful, settings.centerface),
+    };
     this.network = runner(face, "float32", settings.input);
   }
 
@@ -84,7 +102,7 @@ export class Recogniser {
       return [await this.judge(wholeFace(photo, crop), whole, views)];
     }
     const faces = [];
-    for (const found of await findFaces(this.cascade, photo, detect, further)) {
+    for (const found of await findFaces(this.detectors, photo, detect, further)) {
       faces.push(await this.judge(cropFace(photo, found, crop), found.box, views));
     }
     return faces;

@@ -42,28 +42,6 @@ export function draw(source, target, [a, b, c, d, e, f], extend = false) {
 
 const mix = (one, other, part) => one + (other - one) * part;
 
-/** Return a picture mirrored, left for right. */
-export function mirror({ width, height, channels, data }) {
-  const other = blank(width, height, channels);
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = width - 1; x >= 0; x--) {
-      let j = (y * width + x) * channels;
-      for (let channel = 0; channel < channels; channel++) other.data[j++] = data[i++];
-    }
-  }
-  return other;
-}
-
-/** Return a picture with a black margin around it. */
-export function expand({ width, height, channels, data }, margin) {
-  const other = blank(width + 2 * margin, height + 2 * margin, channels);
-  for (let y = 0; y < height; y++) {
-    const row = data.subarray(y * width * channels, (y + 1) * width * channels);
-    other.data.set(row, ((y + margin) * other.width + margin) * channels);
-  }
-  return other;
-}
-
 /** Return a picture turned anticlockwise by `degrees`, large enough to hold all of it. */
 export function rotate(picture, degrees) {
   const { width, height, channels } = picture;
