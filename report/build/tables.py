@@ -20,7 +20,7 @@ NBSP = "\N{NO-BREAK SPACE}"
 DASH = "–"
 YARDSTICKS = (
     "laptop", "votes-laptop", "votes-laptop-photo", "wide-cnn-triangle", "taught",
-    "votes-wide", "votes-deep", "people",
+    "votes-first", "votes-wide", "votes-deep", "people",
 )  # fmt: skip
 TESTS = {"official": "PrivateTest", "course": "both test sets", "csv": "PrivateTest"}
 
@@ -196,7 +196,8 @@ def peers(facts: Facts, cite: Callable[[str], str]) -> str:
     if best:
         what += f", `{best.recipe.name}`, {parameters(best)} weights"
         accuracy = score(facts.seeds(best.recipe.name, best.record.profile), "test")
-        extra = "ImageNet" if best.recipe.pretrained else "none"
+        votes = best.recipe.labels == "fer+" or best.recipe.start == "people"
+        extra = "ImageNet" if best.recipe.pretrained else "votes" if votes else "none"
     rows.append([what, accuracy, "2", "1", "PublicTest", extra])
     head = (
         "network", "PrivateTest", "views", "networks", "chosen on", "extra data"
