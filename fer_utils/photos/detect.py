@@ -32,8 +32,9 @@ def find_faces(
     of at least `min_size` pixels there. These two decide how long it takes. MTCNN
     searches first. Where it sees no face of at least `min_confidence`, CenterFace
     does, which finds more and takes longer: in the photo as it is and made smaller (a
-    face may fill it); both in the photo three times as large (for faces down to half
-    of `min_size` there); and in the photo turned by 30° to either side.
+    face may fill it). A photo larger than `search_size` is then searched by both with
+    up to three times as many pixels a side, for faces down to half of `min_size`
+    there. The last two searches turn the photo by 30° to either side.
     """
     for name, value in {"min_size": min_size, "search_size": search_size}.items():
         if not isinstance(value, Real) or not 1 <= value < math.inf:
@@ -57,13 +58,14 @@ def _searches(
     times, least = _shrink(image, search_size), max(cascade.CELL, min_size)
     yield _larger(_quickly(image, times, least), least * times)
     whole = min(centerface.TILE, search_size)
-    small, large = min(SMALL, whole), FINER * search_size
+    small, by = min(SMALL, whole), _shrink(image, FINER * search_size)
     for longest in (whole, small):
         yield _larger(_carefully(image, _shrink(image, longest)), least * times)
-    if max(image.size) > whole:
-        by = _shrink(image, large)
+    if by < times:
         yield _larger(_quickly(image, by, least), least * by)
         yield _larger(_carefully(image, by), least * by / 2)
+    elif max(image.size) > whole:
+        yield _larger(_carefully(image, by), least * by)
     for angle in ANGLES:
         found = _carefully(image, _shrink(image, small), angle)
         yield _larger(found, least * times)

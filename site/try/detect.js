@@ -58,10 +58,13 @@ async function* searches({ cascade, careful }, image, numbers) {
   };
   yield larger(await quickly(times), min_size * times);
   for (const longest of [whole, less]) yield larger(await carefully(longest), min_size * times);
-  if (Math.max(image.width, image.height) > whole) {
-    const by = shrink(image, finer * search_size);
+  const large = finer * search_size;
+  const by = shrink(image, large);
+  if (by < times) {
     yield larger(await quickly(by), min_size * by);
-    yield larger(await carefully(finer * search_size), (min_size * by) / 2);
+    yield larger(await carefully(large), (min_size * by) / 2);
+  } else if (Math.max(image.width, image.height) > whole) {
+    yield larger(await carefully(large), min_size * by);
   }
   for (const angle of angles) yield larger(await carefully(less, angle), min_size * times);
 }
