@@ -114,3 +114,11 @@ def test_a_share_of_the_training_images():
         Recipe("many", images=9000).split(data)
     with pytest.raises(FerError, match=r"train has 800 images, the recipe 100: recipe"):
         train(Recipe("some", images=100), whole.train, whole.val)
+
+
+@pytest.mark.parametrize(
+    ("name", "votes"),
+    [("laptop", False), ("taught", False), ("votes-wide", True), ("votes-first", True)],
+)
+def test_which_networks_know_peoples_votes(name, votes):
+    assert recipe(name).from_votes == votes

@@ -91,6 +91,11 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     def class_names(self) -> tuple[str, ...]:
         return parse_classes(self.classes)
 
+    @property
+    def from_votes(self) -> bool:
+        """Whether the network learns from people's votes, or has before it starts."""
+        return self.labels == "fer+" or self.start == "people"
+
     def with_(self, **changes: Any) -> "Recipe":
         """Return a changed copy; an unknown key is a `FerError` that lists the keys."""
         return Recipe(**self.model_dump() | changes)

@@ -196,8 +196,8 @@ def peers(facts: Facts, cite: Callable[[str], str]) -> str:
     if best:
         what += f", `{best.recipe.name}`, {parameters(best)} weights"
         accuracy = score(facts.seeds(best.recipe.name, best.record.profile), "test")
-        votes = best.recipe.labels == "fer+" or best.recipe.start == "people"
-        extra = "ImageNet" if best.recipe.pretrained else "votes" if votes else "none"
+        extra = "votes" if best.recipe.from_votes else "none"
+        extra = "ImageNet" if best.recipe.pretrained else extra
     rows.append([what, accuracy, "2", "1", "PublicTest", extra])
     head = (
         "network", "PrivateTest", "views", "networks", "chosen on", "extra data"
@@ -300,8 +300,7 @@ def yardsticks(facts: Facts) -> str:
     rows = []
     for name in YARDSTICKS:
         runs = [run for run in facts.seeds(name) if people([run])]
-        learned = {"fer": "labels", "fer+": "votes"}
-        cells = [learned[run.recipe.labels] for run in runs[:1]] or [NOT_RUN]
+        cells = [learned(run.recipe) for run in runs[:1]] or [NOT_RUN]
         cells[0] += ", and its teachers" if runs and runs[0].recipe.teacher else ""
         cells += [str(len(runs) or DASH), spread(people(runs))]
         cells += [spread(people(runs, key="balanced"))]
@@ -312,6 +311,12 @@ def yardsticks(facts: Facts) -> str:
         "label, same faces", "label, all faces",
     )  # fmt: skip
     return table(head, rows, "  rrrrr")
+
+
+def learned(recipe: Recipe) -> str:
+    if recipe.labels == "fer+":
+        return "votes"
+    return "votes, then labels" if recipe.from_votes else "labels"
 
 
 def label_there(facts: Facts, run: Run) -> float:
