@@ -69,16 +69,18 @@ def paste(face: np.ndarray, way: str, kind: str, rng: np.random.Generator):
 
 
 def covers(box: tuple[int, int, int, int], place: tuple[int, int, int]) -> bool:
-    """Say whether a box is the pasted face: most of it in the pasted square, not tiny.
+    """Say whether a box is the pasted face: much the same place, not tiny, not huge.
 
-    Overlap over union would mislead: some FER2013 images show a small face.
+    Overlap over union would mislead, in both directions. Some FER2013 images show a
+    small face. Others show less than a face: they are cut between brow and chin, and
+    the box of all of it reaches beyond the square, up to twice as large.
     """
     left, top, side = place
     width = min(box[2], left + side) - max(box[0], left)
     height = min(box[3], top + side) - max(box[1], top)
     shared = max(0, width) * max(0, height)
-    area = (box[2] - box[0]) * (box[3] - box[1])
-    return shared > 0.6 * area and area > 0.1 * side * side
+    area, square = (box[2] - box[0]) * (box[3] - box[1]), side * side
+    return shared > 0.6 * min(area, square) and 0.1 < area / square < 2.5
 
 
 def find_all(predictor: Predictor, part: FER2013, way: str) -> list[str]:

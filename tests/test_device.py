@@ -92,7 +92,8 @@ SHOW = "import os; print(os.environ['OMP_WAIT_POLICY'])"
 
 def python(code: str, **env: str) -> subprocess.CompletedProcess:
     """Run code in a new process whose environment names no wait policy but this."""
-    unset = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    waiting = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    unset = {k: v for k, v in os.environ.items() if k not in waiting}
     return subprocess.run(
         [sys.executable, "-W", "always", "-c", code],
         cwd=ROOT,
@@ -115,6 +116,20 @@ def test_torch_before_the_package_is_said_once():
     assert done.stdout == "PASSIVE\n", "for processes that this one starts"
     assert done.stderr.count("torch was imported before fer_utils") == 1
     assert done.stderr.startswith("<string>:2: UserWarning: "), "the learner's own line"
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [
+        ({}, "1000"),
+        ({"OMP_WAIT_POLICY": "passive"}, "1000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "None"),
+    ],
+)
+def test_threads_spin_for_a_moment_before_they_sleep(given, spins):
+    code = "import os, fer_utils; print(os.environ.get('GOMP_SPINCOUNT'))"
+    assert python(code, **given).stdout == f"{spins}\n"
 
 
 @pytest.mark.parametrize("policy", ["ACTIVE", ""])

@@ -63,16 +63,35 @@ def test_weight_decay_spares_biases_and_norms():
         assert {group["weight_decay"] for group in groups} == {0.5, 0}
 
 
-@pytest.mark.parametrize("shape", [(16, 9), (64, 576), (128, 64), (1, 9)])
-def test_newton_schulz_evens_out_the_directions(shape):
+SHAPES = [(16, 9), (64, 576), (128, 64), (64, 32), (1, 9)]
+
+
+def test_newton_schulz_evens_out_the_directions():
     torch.manual_seed(0)
-    matrix = torch.randn(shape) @ torch.diag(torch.logspace(0, -2, shape[1]))
-    found = newton_schulz(matrix, steps=5)
-    before, after = map(torch.linalg.svdvals, (matrix, found))
-    assert found.shape == shape and 0.5 < after.max() < 1.3
-    if min(shape) > 1:
-        assert after[0] / after[-1] < before[0] / before[-1]
-    assert torch.equal(newton_schulz(torch.zeros(shape)), torch.zeros(shape))
+    matrices = [
+        torch.randn(shape) @ torch.diag(torch.logspace(0, -2, shape[1]))
+        for shape in SHAPES
+    ]
+    for matrix, found in zip(matrices, newton_schulz(matrices, steps=5), strict=True):
+        before, after = map(torch.linalg.svdvals, (matrix, found))
+        assert found.shape == matrix.shape and 0.5 < after.max() < 1.3
+        if min(matrix.shape) > 1:
+            assert after[0] / after[-1] < before[0] / before[-1]
+    zeros = [torch.zeros(shape) for shape in SHAPES]
+    assert all(map(torch.equal, newton_schulz(zeros), zeros))
+    assert newton_schulz([]) == []
+
+
+def test_newton_schulz_is_what_it_is_step_by_step():
+    """The products in another order, as notebook 8 has them: one matrix at a time."""
+    torch.manual_seed(0)
+    matrices = [torch.randn(shape) for shape in SHAPES]
+    for matrix, found in zip(matrices, newton_schulz(matrices), strict=True):
+        x = matrix / matrix.norm()
+        for _ in range(3):
+            square = x @ x.T
+            x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
+        assert torch.allclose(found, x, atol=1e-5)
 
 
 def test_muon_is_for_convolutions_and_adamw_for_the_rest():

@@ -1,5 +1,7 @@
 """How the weights move: the optimisers and their learning-rate schedule."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
@@ -32,7 +34,7 @@ def make_optimizers(recipe: Recipe, model: Recognizer) -> list[Optimizer]:
         convolutions = [group for group in groups if group["params"][0].ndim == 4]
         others = [group for group in groups if group["params"][0].ndim < 4]
         muon = [Muon(convolutions, **common)] if convolutions else []
-        return [AdamW(others, **common), *muon]
+        return [AdamW(others, **common, fused=True), *muon]
     if recipe.optimizer == "sgd":
         nesterov = recipe.momentum > 0
         return [SGD(groups, **common, momentum=recipe.momentum, nesterov=nesterov)]
@@ -55,29 +57,49 @@ class Muon(Optimizer):
     @torch.no_grad()
     def step(self, closure=None):
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, group["lr"], group["weight_decay"])
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            updates = newton_schulz([self._update(weight) for weight in weights])
+            for weight, update in zip(weights, updates, strict=True):
+                rate = group["lr"] * 0.2 * max(update.shape) ** 0.5
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                weight.sub_(update.view_as(weight), alpha=rate)
 
-    def _move(self, weight: Tensor, lr: float, decay: float) -> None:
+    def _update(self, weight: Tensor) -> Tensor:
+        """Return the newest gradient with the momentum, as a matrix."""
         gradient, state = weight.grad, self.state[weight]
         momentum = state.setdefault("momentum", torch.zeros_like(gradient))
         momentum.lerp_(gradient, 0.05)
-        update = newton_schulz(gradient.lerp(momentum, 0.95).flatten(1))
-        scale = 0.2 * max(update.shape) ** 0.5
-        weight.mul_(1 - lr * decay).sub_(update.view_as(weight), alpha=lr * scale)
+        return gradient.lerp(momentum, 0.95).flatten(1)
 
 
-def newton_schulz(matrix: Tensor, steps: int = 3) -> Tensor:
-    """Return nearly U·Vᵀ of a matrix U·S·Vᵀ by Newton-Schulz, which only multiplies."""
+def newton_schulz(matrices: Sequence[Tensor], steps: int = 3) -> list[Tensor]:
+    """Return nearly U·Vᵀ of each matrix U·S·Vᵀ by Newton-Schulz, which only multiplies.
+
+    A step turns X into (a + b·G + c·G²)·X, where G is X·Xᵀ. G is small, as X lies on
+    its longer side. So the factors are multiplied with each other first and with X only
+    once, and those of one size at the same time: half the work of step by step.
+    """
     a, b, c = 3.4445, -4.775, 2.0315  # singular values of 0..1 end near 1
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
-    for _ in range(steps):
-        square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
-    return x.T if tall else x
+    wide = [matrix.T if tall(matrix) else matrix for matrix in matrices]
+    wide = [matrix / (matrix.norm() + 1e-7) for matrix in wide]
+    found = {}
+    for size in {len(matrix) for matrix in wide}:
+        rows = [row for row, matrix in enumerate(wide) if len(matrix) == size]
+        gram = torch.stack([wide[row] @ wide[row].T for row in rows])
+        product = torch.eye(size, device=gram.device, dtype=gram.dtype)
+        for _ in range(steps):
+            factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+            factor.diagonal(dim1=1, dim2=2).add_(a)
+            product = factor @ product
+            gram = factor @ factor @ gram
+        found |= zip(rows, product, strict=True)
+    found = [found[row] @ matrix for row, matrix in enumerate(wide)]
+    pairs = zip(found, matrices, strict=True)
+    return [matrix.T if tall(given) else matrix for matrix, given in pairs]
+
+
+def tall(matrix: Tensor) -> bool:
+    return matrix.shape[0] > matrix.shape[1]
 
 
 def make_scheduler(recipe: Recipe, optimizer: Optimizer, steps: int):
