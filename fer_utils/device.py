@@ -34,15 +34,14 @@ def prepare_torch() -> None:
 def wait_passively() -> None:
     """Let OpenMP's threads sleep while they wait; works until torch is imported."""
     known = os.environ.get("OMP_WAIT_POLICY")
-    if known is None:
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        if "torch" in sys.modules:
-            warnings.warn(
-                "torch was imported before fer_utils, so its threads will compete with "
-                "other programs; import fer_utils first, or set OMP_WAIT_POLICY=PASSIVE",
-                stacklevel=4,  # the line that imports fer_utils
-            )
+    if known is None and "torch" in sys.modules:
+        warnings.warn(
+            "torch was imported before fer_utils, so its threads will compete with "
+            "other programs; import fer_utils first, or set OMP_WAIT_POLICY=PASSIVE",
+            stacklevel=4,  # the line that imports fer_utils
+        )
     if known is None or known.upper() == "PASSIVE":
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         # GCC's threads may spin for some microseconds first: waking them takes longer
         # than many a small product, and a training step on two cores 1.1 times as long.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
