@@ -58,7 +58,7 @@ class Muon(Optimizer):
     def step(self, closure=None):
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
-            updates = newton_schulz([self._update(weight) for weight in weights])
+            updates = orthogonalised([self._update(weight) for weight in weights])
             for weight, update in zip(weights, updates, strict=True):
                 rate = group["lr"] * 0.2 * max(update.shape) ** 0.5
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
@@ -72,34 +72,34 @@ class Muon(Optimizer):
         return gradient.lerp(momentum, 0.95).flatten(1)
 
 
-def newton_schulz(matrices: Sequence[Tensor], steps: int = 3) -> list[Tensor]:
-    """Return nearly U·Vᵀ of each matrix U·S·Vᵀ by Newton-Schulz, which only multiplies.
+def orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Return nearly U·Vᵀ of each matrix U·S·Vᵀ, for those of one height at once."""
+    tall = [matrix.shape[0] > matrix.shape[1] for matrix in matrices]
+    wide = [m.T if turn else m for m, turn in zip(matrices, tall, strict=True)]
+    wide = [matrix / (matrix.norm() + 1e-7) for matrix in wide]  # singular values 0..1
+    found = {}
+    for height in {len(matrix) for matrix in wide}:
+        rows = [row for row, matrix in enumerate(wide) if len(matrix) == height]
+        squares = torch.stack([wide[row] @ wide[row].T for row in rows])
+        for row, factor in zip(rows, newton_schulz(squares), strict=True):
+            found[row] = factor @ wide[row]
+    return [found[row].T if turn else found[row] for row, turn in enumerate(tall)]
 
-    A step turns X into (a + b·G + c·G²)·X, where G is X·Xᵀ. G is small, as X lies on
-    its longer side. So the factors are multiplied with each other first and with X only
-    once, and those of one size at the same time: half the work of step by step.
+
+def newton_schulz(square: Tensor, steps: int = 3) -> Tensor:
+    """Return P from G = X·Xᵀ, so that P·X is nearly U·Vᵀ where X is U·S·Vᵀ; [...,M,M].
+
+    Each step turns X into (a + b·G + c·G²)·X, by products alone. G is small where X is
+    wide, so these factors are multiplied with each other, and with X only in the end.
     """
     a, b, c = 3.4445, -4.775, 2.0315  # singular values of 0..1 end near 1
-    wide = [matrix.T if tall(matrix) else matrix for matrix in matrices]
-    wide = [matrix / (matrix.norm() + 1e-7) for matrix in wide]
-    found = {}
-    for size in {len(matrix) for matrix in wide}:
-        rows = [row for row, matrix in enumerate(wide) if len(matrix) == size]
-        gram = torch.stack([wide[row] @ wide[row].T for row in rows])
-        product = torch.eye(size, device=gram.device, dtype=gram.dtype)
-        for _ in range(steps):
-            factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-            factor.diagonal(dim1=1, dim2=2).add_(a)
-            product = factor @ product
-            gram = factor @ factor @ gram
-        found |= zip(rows, product, strict=True)
-    found = [found[row] @ matrix for row, matrix in enumerate(wide)]
-    pairs = zip(found, matrices, strict=True)
-    return [matrix.T if tall(given) else matrix for matrix, given in pairs]
-
-
-def tall(matrix: Tensor) -> bool:
-    return matrix.shape[0] > matrix.shape[1]
+    one = torch.eye(square.shape[-1]).to(square)
+    product = one
+    for _ in range(steps):
+        factor = a * one + b * square + c * square @ square
+        product = factor @ product
+        square = factor @ factor @ square
+    return product
 
 
 def make_scheduler(recipe: Recipe, optimizer: Optimizer, steps: int):
