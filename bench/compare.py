@@ -229,6 +229,7 @@ def beside_others(turns: int) -> list[dict]:
         def median(policy: str, busy: bool, kind=kind) -> float:
             command = [sys.executable, "-c", STEPS, kind, str(PORTRAIT), str(turns + 6)]
             env = os.environ | {"OMP_WAIT_POLICY": policy}
+            env.pop("GOMP_SPINCOUNT", None)  # set by the import of fer_utils above
             with neighbour() if busy else nullcontext():
                 return float(
                     subprocess.check_output(command, encoding="utf-8", env=env)

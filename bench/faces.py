@@ -73,7 +73,7 @@ def covers(box: tuple[int, int, int, int], place: tuple[int, int, int]) -> bool:
 
     Overlap over union would mislead, in both directions. Some FER2013 images show a
     small face. Others show less than a face: they are cut between brow and chin, and
-    the box of all of it reaches beyond the square, up to twice as large.
+    the box of the whole face is about twice as large as the square.
     """
     left, top, side = place
     width = min(box[2], left + side) - max(box[0], left)

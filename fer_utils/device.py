@@ -2,8 +2,8 @@
 
 PyTorch's OpenMP threads spin while they wait for each other. Beside another busy
 program they then wait ever longer: one face through the shipped network took 212 ms
-instead of 8. So they are told to sleep while they wait; OMP_WAIT_POLICY=ACTIVE in the
-environment brings the spinning back.
+instead of 8. So they are told to sleep while they wait, all but a moment;
+OMP_WAIT_POLICY=ACTIVE in the environment brings the spinning back.
 """
 
 import ctypes
@@ -33,17 +33,16 @@ def prepare_torch() -> None:
 
 def wait_passively() -> None:
     """Let OpenMP's threads sleep while they wait; works until torch is imported."""
-    known = os.environ.get("OMP_WAIT_POLICY")
-    if known is None and "torch" in sys.modules:
+    if "OMP_WAIT_POLICY" not in os.environ and "torch" in sys.modules:
         warnings.warn(
             "torch was imported before fer_utils, so its threads will compete with "
             "other programs; import fer_utils first, or set OMP_WAIT_POLICY=PASSIVE",
             stacklevel=4,  # the line that imports fer_utils
         )
-    if known is None or known.upper() == "PASSIVE":
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        # GCC's threads may spin for some microseconds first: waking them takes longer
-        # than many a small product, and a training step on two cores 1.1 times as long.
+    if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE").upper() == "PASSIVE":
+        # To wake a thread takes some microseconds, longer than a small product. So
+        # threads of GCC's OpenMP spin for about as long before they sleep: on two
+        # cores, a training step then takes nine tenths of the time.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 

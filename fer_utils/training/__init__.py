@@ -7,12 +7,7 @@ need("torch accelerate pydantic", "training", "course")
 from .augment import POLICIES, Policy, augment, random_erase, random_light
 from .folders import records
 from .loader import Loader, to_device
-from .optim import (
-    make_optimizers,
-    make_scheduler,
-    orthogonalised,
-    parameter_groups,
-)
+from .optim import make_optimizers, make_scheduler, orthogonalised, parameter_groups
 from .recipes import Recipe, recipe, recipe_names
 from .runs import Run
 from .targets import training_targets

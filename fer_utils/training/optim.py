@@ -65,7 +65,7 @@ class Muon(Optimizer):
                 weight.sub_(update.view_as(weight), alpha=rate)
 
     def _update(self, weight: Tensor) -> Tensor:
-        """Return the newest gradient with the momentum, as a matrix."""
+        """Return momentum and newest gradient, blended, as a matrix."""
         gradient, state = weight.grad, self.state[weight]
         momentum = state.setdefault("momentum", torch.zeros_like(gradient))
         momentum.lerp_(gradient, 0.05)
@@ -73,7 +73,11 @@ class Muon(Optimizer):
 
 
 def orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
-    """Return nearly U·Vᵀ of each matrix U·S·Vᵀ, for those of one height at once."""
+    """Return nearly U·Vᵀ of each matrix U·S·Vᵀ [M,N].
+
+    Matrices with the same shorter side are worked on together: many small products
+    one by one would take longer.
+    """
     tall = [matrix.shape[0] > matrix.shape[1] for matrix in matrices]
     wide = [m.T if turn else m for m, turn in zip(matrices, tall, strict=True)]
     wide = [matrix / (matrix.norm() + 1e-7) for matrix in wide]  # singular values 0..1
@@ -87,7 +91,7 @@ def orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
 
 
 def newton_schulz(square: Tensor, steps: int = 3) -> Tensor:
-    """Return P from G = X·Xᵀ, so that P·X is nearly U·Vᵀ where X is U·S·Vᵀ; [...,M,M].
+    """Return P [...,M,M] from G = X·Xᵀ: P·X is nearly U·Vᵀ, where X is U·S·Vᵀ.
 
     Each step turns X into (a + b·G + c·G²)·X, by products alone. G is small where X is
     wide, so these factors are multiplied with each other, and with X only in the end.
