@@ -128,8 +128,12 @@ def evaluate(
     from ..training import Run
     from .score_file import per_class
 
-    scores = Run.load(folder).evaluate(load_fer2013(data), part, views)
-    print(f"{part:5} {scores}\n")
+    run = Run.load(folder)
+    scores = run.evaluate(load_fer2013(data), part, views)
+    print(f"{part:5} {scores}")
+    if labels := run.scores(part, views, label_head=True):
+        print(f"its label head: {labels}")
+    print()
     print("\n".join(per_class(scores)))
 
 

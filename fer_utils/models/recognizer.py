@@ -2,9 +2,11 @@
 
 import json
 from contextlib import redirect_stdout
+from copy import deepcopy
 from io import StringIO
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,7 +15,7 @@ from ..files import write_atomic
 from ..labels import EMOTIONS, parse_classes
 from ..shipped import weights_path
 from .backbones import IMAGENET, OFFLINE, PRETRAINED, TURNED
-from .networks import FROM_SCRATCH
+from .networks import FROM_SCRATCH, parts
 
 NETWORKS = FROM_SCRATCH | PRETRAINED
 FORMAT = 2  # of weights files; since 2 some networks keep their kernels turned
@@ -26,6 +28,8 @@ class Recognizer(nn.Module):
     Takes images [N,1,H,W] of any size, integers 0..255 or floats 0..1, resizes them to
     `input_size` and normalises them. Returns logits [N,classes]: the loss brings its
     own softmax. `pretrained` loads ImageNet weights; `FerError` if that fails.
+    `label_head` adds a second head, for FER2013's labels beside people's votes: logits
+    are then [N,classes,2] in training, and the first head's alone otherwise.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Recognizer(nn.Module):
         classes: tuple[str, ...] = EMOTIONS,
         input_size: int = 48,
         pretrained: bool = False,
+        label_head: bool = False,
     ):
         super().__init__()
         if name not in NETWORKS:
@@ -41,9 +46,26 @@ class Recognizer(nn.Module):
         self.name, self.classes, self.input_size = name, tuple(classes), input_size
         self.imagenet = name in PRETRAINED
         self.net = build_network(name, len(classes), pretrained)
+        self.label_head = deepcopy(self.net.head) if label_head else None
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.net.head(self.features(images))
+        features = self.features(images)
+        if self.training and self.label_head is not None:
+            heads = self.net.head, self.label_head
+            return torch.stack([head(features) for head in heads], -1)
+        return self.net.head(features)
+
+    def for_labels(self) -> "Recognizer":
+        """Return this network with the answers of its `label_head`; weights are shared.
+
+        `FerError` if it has none.
+        """
+        if self.label_head is None:
+            raise FerError(f"this {self.name} has one head only: it has no label_head")
+        twin = Recognizer(self.name, self.classes, self.input_size)
+        net = self.net
+        twin.net = parts(net.stem, net.body, net.pool, self.label_head)
+        return twin.train(self.training)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features that the head sees, float [N,F]."""
@@ -127,6 +149,7 @@ def save_model(model: Recognizer, path: Path, **metadata) -> None:
         "model": model.name,
         "classes": list(model.classes),
         "input_size": model.input_size,
+        "label_head": model.label_head is not None,
         "normalisation": {"mean": mean, "std": std},
         "format": FORMAT,
     }
@@ -158,7 +181,9 @@ def load_model(weights: str | Path | None = None) -> Recognizer:
         if header["model"] in TURNED and header.get("format", 1) < FORMAT:
             raise ValueError("its kernels are from older code: train it again")
         classes = parse_classes(",".join(header["classes"]))
-        model = Recognizer(header["model"], classes, int(header["input_size"]))
+        second = bool(header.get("label_head"))
+        size = int(header["input_size"])
+        model = Recognizer(header["model"], classes, size, label_head=second)
         model.load_state_dict(state)
     except Exception as error:  # a file of unknown origin can fail at every step
         raise FerError(

@@ -16,7 +16,9 @@ def parameter_groups(recipe: Recipe, model: Recognizer) -> list[dict]:
     rates = {"head": recipe.lr, "body": body, "stem": recipe.lr_stem or body}
     groups = []
     for part, lr in rates.items():
-        weights = getattr(model.net, part).parameters()
+        weights = [*getattr(model.net, part).parameters()]
+        if part == "head" and model.label_head is not None:
+            weights += model.label_head.parameters()
         weights = [weight for weight in weights if weight.requires_grad]
         decayed = [weight for weight in weights if weight.ndim > 1]
         spared = [weight for weight in weights if weight.ndim < 2]

@@ -29,6 +29,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     images: int = Field(0, ge=0, le=100_000)  # training images, drawn; 0: all
     labels: Literal["fer", "fer+"] = "fer"  # fer+: learn the shares of people's votes
     label_share: float = Field(0.0, ge=0, le=1)  # of FER2013's label among the votes
+    label_head: bool = False  # a second head learns FER2013's labels beside the votes
     teacher: str = ""  # runs to learn from as well, with commas: see folders.find_run
     teacher_weight: float = Field(0.7, ge=0, le=1)  # their share of what is learned
     epochs: int = Field(24, ge=1, le=10_000)
@@ -79,6 +80,12 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
             raise ValueError(f"early_size = {self.early_size}: use 0, or at least 24")
         if self.label_share and self.labels == "fer":
             raise ValueError('label_share needs labels = "fer+", which it blends with')
+        if self.label_head and (
+            self.labels == "fer" or self.cached_views or self.mixup or self.cutmix
+        ):
+            raise ValueError(
+                'label_head needs labels = "fer+", and no cached_views, mixup or cutmix'
+            )
         changing = self.ema or self.mixup or self.cutmix or self.flips != "random"
         if self.cached_views and (self.unfreeze or changing or self.degrade):
             raise ValueError(
@@ -94,7 +101,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     @property
     def from_votes(self) -> bool:
         """Whether the network learns from people's votes, or has before it starts."""
-        return self.labels == "fer+" or self.start == "people"
+        first = self.start.partition("-seed")[0]
+        return self.labels == "fer+" or first in ("people", "two-heads")
 
     def with_(self, **changes: Any) -> "Recipe":
         """Return a changed copy; an unknown key is a `FerError` that lists the keys."""

@@ -171,12 +171,17 @@ class Run:
         self.save()
         (self.folder / "last.pt").unlink(missing_ok=True)
 
-    def scores(self, part: str, views: int = 2) -> RecordedScores | None:
+    def scores(
+        self, part: str, views: int = 2, label_head: bool = False
+    ) -> RecordedScores | None:
         """Return the scores on record for `val` or `test`; None if there are none."""
-        return self.record.scores.get(scores_name(part, views))
+        return self.record.scores.get(scores_name(part, views, label_head))
 
     def evaluate(self, data: FER2013, part: str, views: int = 2) -> RecordedScores:
         """Score the run on `val` or `test` of its split and put that on record.
+
+        Of a network with a `label_head`, its answers are put on record as well, under
+        a name of their own; what is returned is the first head's.
 
         `data`: the FER2013 it was trained on. `views`: see `tta_views`.
         """
@@ -190,6 +195,15 @@ class Run:
             )
         piece = getattr(parts, part)
         model = self.model.to(device())
+        name = scores_name(part, views)
+        if model.label_head is not None:
+            labels = scores_name(part, views, label_head=True)
+            self._evaluate(labels, model.for_labels(), piece, views)
+        return self._evaluate(name, model, piece, views)
+
+    def _evaluate(
+        self, name: str, model: Recognizer, piece: FER2013, views: int
+    ) -> RecordedScores:
         probabilities = predict_probabilities(model, piece.images, views, progress=True)
         found = score(probabilities, piece).model_dump()
         people = _people(probabilities, piece)
@@ -199,7 +213,7 @@ class Run:
             "labels": piece.labels.astype(np.int8),
             "clean": piece.clean,
         }
-        self.add_scores(scores_name(part, views), scores, **arrays)
+        self.add_scores(name, scores, **arrays)
         return scores
 
     def add_scores(self, name: str, scores: RecordedScores, **arrays) -> None:
@@ -242,9 +256,10 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def scores_name(part: str, views: int) -> str:
+def scores_name(part: str, views: int, label_head: bool = False) -> str:
     """Return the key of scores and stored answers in a run's record."""
-    return part if views == 2 else f"{part}_{views}_views"
+    name = part if views == 2 else f"{part}_{views}_views"
+    return f"{name}_label_head" if label_head else name
 
 
 def fingerprint(*parts: FER2013) -> str:

@@ -17,13 +17,15 @@ from .runs import Run
 def training_targets(recipe: Recipe, train: FER2013, device: torch.device) -> Tensor:
     """Return int64 labels [N], or float32 shares [N,classes] that sum to one.
 
+    For a network with a `label_head`: [N,classes,2], the second for that head.
+
     `labels = "fer+"` takes the shares of people's votes, blended with `label_share` of
     FER2013's label; `teacher` blends in the probabilities that earlier runs give
     (Hinton et al., 2015, arXiv:1503.02531).
     """
     if recipe.labels == "fer" and not recipe.teacher:
         return torch.from_numpy(train.labels).to(device)
-    shares = np.eye(len(train.classes), dtype=np.float32)[train.labels]
+    shares = labels = np.eye(len(train.classes), dtype=np.float32)[train.labels]
     if recipe.labels == "fer+":
         share = recipe.label_share
         shares = share * shares + (1 - share) * vote_shares(train)
@@ -31,6 +33,11 @@ def training_targets(recipe: Recipe, train: FER2013, device: torch.device) -> Te
         weight = recipe.teacher_weight
         taught = teacher_probabilities(recipe, train, device)
         shares = (1 - weight) * shares + weight * taught
+    if recipe.label_head:
+        # Votes are soft already: only the labels are smoothed.
+        smoothing = recipe.label_smoothing
+        labels = (1 - smoothing) * labels + smoothing / len(train.classes)
+        shares = np.stack([shares, labels], -1)
     return torch.from_numpy(shares.astype(np.float32)).to(device)
 
 

@@ -3,7 +3,7 @@
 import math
 import time
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -166,7 +166,9 @@ class Trainer:
         self.device = accelerator.device
         self.loader = Loader(recipe, train, val, accelerator)
         weights = self.loader.class_weights()
-        self.loss = nn.CrossEntropyLoss(weights, label_smoothing=recipe.label_smoothing)
+        # With two heads, the targets of the one that needs it are smooth already.
+        smoothing = 0.0 if recipe.label_head else recipe.label_smoothing
+        self.loss = nn.CrossEntropyLoss(weights, label_smoothing=smoothing)
         model = first_model(recipe, train)
         set_dropout(model, recipe)
         check_sizes(model, recipe)
@@ -241,12 +243,16 @@ class Trainer:
 def first_model(recipe: Recipe, train: FER2013) -> Recognizer:
     """Return the network to begin with: new, from ImageNet, or from an earlier run."""
     classes = train.classes
+    build = partial(Recognizer, recipe.model, classes, recipe.input_size)
     if not recipe.start:
-        return Recognizer(recipe.model, classes, recipe.input_size, recipe.pretrained)
+        return build(recipe.pretrained, recipe.label_head)
     earlier = earlier_model(recipe.start, recipe.seed, train)
-    model = Recognizer(recipe.model, classes, recipe.input_size)
-    if earlier.classes != classes:  # then the head starts from scratch
+    model = build(label_head=recipe.label_head)
+    # A head for other classes, or that the earlier network lacks, starts from scratch.
+    if earlier.classes != classes:
         earlier.net.head = model.net.head
+    if earlier.classes != classes or None in (earlier.label_head, model.label_head):
+        earlier.label_head = model.label_head
     try:
         model.load_state_dict(earlier.state_dict())
     except RuntimeError:
@@ -258,10 +264,11 @@ def first_model(recipe: Recipe, train: FER2013) -> Recognizer:
 
 
 def set_dropout(model: Recognizer, recipe: Recipe) -> None:
-    """Set the dropout of the head, where the recipe asks for another one."""
-    for layer in model.net.head.modules():
-        if isinstance(layer, nn.Dropout) and recipe.dropout >= 0:
-            layer.p = recipe.dropout
+    """Set the dropout of the heads, where the recipe asks for another one."""
+    for head in filter(None, (model.net.head, model.label_head)):
+        for layer in head.modules():
+            if isinstance(layer, nn.Dropout) and recipe.dropout >= 0:
+                layer.p = recipe.dropout
 
 
 @torch.no_grad()
