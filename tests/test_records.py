@@ -28,6 +28,7 @@ FLOORS = {
     ("taught", "test"): 0.70,
     ("d-avg", "test"): 0.81,
     ("d-longer", "test"): 0.807,
+    ("d-larger", "test_6_views"): 0.83,
     ("f-96", "test"): 0.62,
     ("g-vgg16", "test"): 0.62,
 }
