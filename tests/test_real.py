@@ -119,6 +119,15 @@ def test_the_shipped_weights_reach_their_scores(real, name, floor):
         assert got.clean.accuracy == pytest.approx(said["clean"]["accuracy"], abs=0.003)
 
 
+def test_the_label_head_reaches_its_scores(real):
+    network = load_model("people")
+    test = real.split().test
+    got = score(predict_probabilities(network.for_labels(), test.images), test)
+    said = network.metadata["label_scores"]["test"]
+    assert got.accuracy >= 0.68
+    assert got.accuracy == pytest.approx(said["accuracy"], abs=0.003)
+
+
 @pytest.mark.parametrize(("name", "floor"), [("people", 0.88), ("fer2013-labels", 0.7)])
 def test_the_shipped_weights_agree_with_people(real, name, floor, monkeypatch):
     path = Path(REAL).with_name("ferplus_votes.csv")

@@ -118,7 +118,13 @@ def test_a_share_of_the_training_images():
 
 @pytest.mark.parametrize(
     ("name", "votes"),
-    [("laptop", False), ("taught", False), ("votes-wide", True), ("votes-first", True)],
+    [
+        ("laptop", False),
+        ("taught", False),
+        ("votes-wide", True),
+        ("votes-first", True),
+        ("people", True),
+    ],
 )
 def test_which_networks_know_peoples_votes(name, votes):
     assert recipe(name).from_votes == votes

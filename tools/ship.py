@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
-from fer_utils.data import FER2013, load_fer2013, majority, vote_shares
+from fer_utils.data import FER2013, Splits, load_fer2013, majority, vote_shares
 from fer_utils.errors import FerError
 from fer_utils.evaluation import (
     AXES,
@@ -87,6 +87,7 @@ def ship(network: str, folders: list[Path]) -> None:
         "recipe": best.recipe.model_dump(),
         "views": views,
         **fitted(network, best, parts),
+        **label_head(best, parts),
         "data": best.record.data.model_dump(),
         "date": datetime.now(UTC).date().isoformat(),
     }
@@ -132,6 +133,21 @@ def fitted(network: str, run: Run, parts) -> dict[str, Any]:
             "own_calibration": [round(error, 4) for error in both],
         }
     return found
+
+
+def label_head(run: Run, parts: Splits) -> dict[str, Any]:
+    """Return the scores of a second head, as it answers, if the run has one."""
+    if not run.recipe.label_head:
+        return {}
+    found = {}
+    for part in PARTS:
+        key = f"{scores_name(part, 2, label_head=True)}_probabilities"
+        answers, data = run.predictions()[key].astype(float), getattr(parts, part)
+        unused = {"confusion": True, "clean": {"confusion"}}
+        found[part] = score(answers, data).model_dump(exclude=unused) | {
+            "people": people_scores(answers, data).model_dump(),
+        }
+    return {"label_scores": found}
 
 
 def current_card() -> str:

@@ -26,13 +26,14 @@ def strip(data: FER2013) -> plots.Picture:
         name = EMOTIONS[data.labels[twin]]
         axes[1].text(50, 48 * row + 26, f"{name},\nin {data.usage[twin]}", fontsize=10)
     axes[1].set_title("One image, two labels", loc="left")
-    counts = np.array(records()["people"].scores("test").confusion)
+    shipped = Predictor.load()
+    counts = np.array(records()[shipped.model_name].scores("test").confusion)
     rates = counts / counts.sum(1, keepdims=True)
     matrix(axes[2], rates, [""] * rates.size, EMOTIONS)
     axes[2].set(xticks=[], xlabel="recognised as, in the same order")
     axes[2].set_title("Where a network and the labels differ")
     photo = open_photo(PORTRAIT)
-    faces = Predictor.load().predict(photo)
+    faces = shipped.predict(photo)
     axes[3].imshow(annotate(photo, faces, panel=False).crop((60, 20, 400, 360)))
     axes[3].set_title(f"Your photo: {faces[0].emotion}, {faces[0].confidence:.0%}")
     return figure
