@@ -1,6 +1,7 @@
 """Shipping: which run, on which yardstick, and what goes into the files."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from fer_utils.errors import FerError
 from fer_utils.evaluation import apply_balance
 from fer_utils.models import load_model
 from fer_utils.shipped import SHIPPED
-from fer_utils.training import records
+from fer_utils.training import recipe, records
 
 
 def test_bad_arguments(tmp_path):
@@ -41,10 +42,11 @@ def test_fitted_on_publictest_alone(monkeypatch):
     monkeypatch.setattr(ship, "people_scores", lambda p, data: people())
     rng = np.random.default_rng(0)
     chances = {p: rng.dirichlet([1] * 7, len(getattr(parts, p))) for p in ship.PARTS}
-    monkeypatch.setattr(ship, "answers", lambda run, part, views: chances[part])
-    first = ship.fitted("people", None, parts)
+    monkeypatch.setattr(ship, "answers", lambda run, part, *_: chances[part])
+    run = SimpleNamespace(recipe=recipe("people"))
+    first = ship.fitted("people", run, parts)
     chances["test"] = rng.dirichlet([1] * 7, len(parts.test))
-    second = ship.fitted("people", None, parts)
+    second = ship.fitted("people", run, parts)
     for key in ("balance", "temperature"):
         assert first[key] == second[key]
     assert first["scores"]["val"] == second["scores"]["val"]
@@ -63,6 +65,11 @@ def test_shipped_scores_are_those_of_the_record(name):
         answers = apply_balance(answers, factors)
         right = (answers.argmax(1) == stored[f"{part}_labels"]).mean()
         assert header["scores"][part]["accuracy"] == pytest.approx(right, abs=1e-4)
+        if run.recipe.label_head:
+            answers = ship.answers(run, part, header["views"], label_head=True)
+            right = (answers.argmax(1) == stored[f"{part}_labels"]).mean()
+            said = header["label_scores"][part]["accuracy"]
+            assert said == pytest.approx(right, abs=1e-4)
 
 
 def test_slices_of_another_network_are_not_shown(tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ def export_onnx(
         "model": model.name,
         "classes": list(model.classes),
         "input_size": model.input_size,
+        "label_head": False,  # the graph has the first head only
         "normalisation": {"mean": mean, "std": std},
         "precision": precision,
     }

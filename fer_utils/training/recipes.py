@@ -102,7 +102,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid", strict=True):
     def from_votes(self) -> bool:
         """Whether the network learns from people's votes, or has before it starts."""
         first = self.start.partition("-seed")[0]
-        return self.labels == "fer+" or first in ("people", "votes-photo")
+        return self.labels == "fer+" or (first in TABLES and recipe(first).from_votes)
 
     def with_(self, **changes: Any) -> "Recipe":
         """Return a changed copy; an unknown key is a `FerError` that lists the keys."""
